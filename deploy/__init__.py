@@ -1,0 +1,1 @@
+"""What runs rnnbench on more than one machine, shipped as data."""

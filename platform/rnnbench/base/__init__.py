@@ -1,0 +1,1 @@
+"""The bottom layer: errors, canonical JSON and keys, seeds, atomic files, parameters, logging. No torch."""

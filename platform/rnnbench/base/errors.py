@@ -1,0 +1,72 @@
+"""Every error a person can meet, and the exit code of each.
+
+RnnbenchError            1  anything we raise on purpose
++-- InputError           2  what the user gave cannot be used; nothing was started
+|   +-- SweepFileError   2  a sweep file, with file:line:column
+|   +-- ParameterError   2  a parameter's name or value
+|   +-- UnknownNameError 2  no cell, task, data set, sweep or trial of that name
+|   +-- DataError        2  a data file that is missing, damaged or unusable
+|   +-- LedgerError      2  a ledger that cannot be opened, or is newer than this program
+|   +-- PlanChangedError 2  the same sweep name with a different plan
++-- CheckpointError      1  a checkpoint that cannot be used; the trial falls back
++-- TrialDiverged        1  a loss, gradient or metric that is not finite
++-- TrialTimeout         1  a trial that reached its time limit
+"""
+
+
+class RnnbenchError(Exception):
+    """Anything rnnbench raises on purpose; the text is one line for a person."""
+
+    exit_code = 1
+
+
+class InputError(RnnbenchError):
+    """What the user gave cannot be used; the text says what, where and what to do."""
+
+    exit_code = 2
+
+
+class SweepFileError(InputError):
+    """A sweep file that is not valid; `where` is file:line:column.
+
+    Args:
+        message: What was found, what is allowed.
+        where: The place, as `file:line:column`; empty when there is none.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.message = message
+        self.where = where
+
+
+class ParameterError(InputError):
+    """A parameter's name or value is not allowed."""
+
+
+class UnknownNameError(InputError):
+    """No cell, task, data set, sweep or trial has that name."""
+
+
+class DataError(InputError):
+    """A data file is missing, damaged or cannot be used for this task."""
+
+
+class LedgerError(InputError):
+    """The ledger cannot be opened, or was written by a newer rnnbench."""
+
+
+class PlanChangedError(InputError):
+    """The sweep of that name was planned from a different file."""
+
+
+class CheckpointError(RnnbenchError):
+    """A checkpoint is missing, damaged or not ours."""
+
+
+class TrialDiverged(RnnbenchError):
+    """A loss, gradient norm or metric became NaN or infinite."""
+
+
+class TrialTimeout(RnnbenchError):
+    """A trial reached its `max_seconds`."""

@@ -1,0 +1,40 @@
+"""Where a user's results live: one folder with databases, checkpoints, artifacts and reports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The results folder; `path` is absolute."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, option: str | None, environ: Mapping[str, str]) -> "Home":
+        """The folder of `--home`, else of $RNNBENCH_HOME, else ./runs."""
+        return cls(Path(option or environ.get("RNNBENCH_HOME") or "runs").expanduser().absolute())
+
+    @property
+    def ledger_url(self) -> str:
+        """Address of the ledger, an SQLite file."""
+        return f"sqlite:///{self.path / 'rnnbench.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Address of MLflow's own database, an SQLite file."""
+        return f"sqlite:///{self.path / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps artifacts."""
+        return self.path / "artifacts"
+
+    def report_folder(self, name: str) -> Path:
+        """Where a sweep's report is written."""
+        return self.path / "reports" / name
+
+    def trial_folder(self, key: str) -> Path:
+        """Where a trial keeps its checkpoints; a trial exists once, however many sweeps hold it."""
+        return self.path / "checkpoints" / key[:2] / key

@@ -1,0 +1,30 @@
+"""Names people type: the nearest right one, and which are safe as a file name."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The tail of an error message: the nearest of the known names, else all of them.
+
+    Returns text such as `; did you mean 'lstm'?` or `; known: elman, gru, lstm`.
+    """
+    options = sorted(known)
+    near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(options)}" if options else ""
+
+
+def is_safe(name: str) -> bool:
+    """Whether a name can be a file's or folder's name: letters, digits, `.`, `_`, `-`, at most 100, not starting with a dot."""
+    return SAFE_NAME.fullmatch(name) is not None
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """The text with control characters escaped and cut to `limit` characters, for an error message."""
+    clean = "".join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in text)
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."

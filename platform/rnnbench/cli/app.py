@@ -1,0 +1,49 @@
+"""The `rnnbench` command: its groups, and the border where every error becomes one line or a traceback."""
+
+import sys
+
+import typer
+
+from rnnbench.base.errors import RnnbenchError
+from rnnbench.base.log import start_logging
+from rnnbench.cli import catalogue, results, services, sweep, train
+
+app = typer.Typer(
+    name="rnnbench",
+    help="Compare recurrent networks: plan, run, record and report hyper-parameter sweeps.\n\nStart with: rnnbench sweep lstm",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (sweep, results, train, catalogue, services):
+    group.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what happens to standard error."),
+) -> None:
+    """Compare recurrent networks: plan, run, record and report hyper-parameter sweeps.
+
+    Start with: rnnbench sweep lstm
+    """
+    start_logging(verbose)
+    if version:
+        from rnnbench import __version__
+
+        typer.echo(f"rnnbench {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line on standard error, ours is a traceback (exit 1)."""
+    try:
+        app()
+    except RnnbenchError as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

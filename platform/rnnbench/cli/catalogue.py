@@ -1,0 +1,169 @@
+"""`rnnbench cells | tasks | data`: what there is to compare, and on what."""
+
+import os
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from rnnbench.cli.options import JsonOption, output, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("cells")(cells)
+    app.command("tasks")(tasks)
+    data = typer.Typer(help="The data sets on this machine.", no_args_is_help=True, rich_markup_mode=None)
+    data.command("list")(data_list)
+    data.command("check")(data_check)
+    app.add_typer(data, name="data")
+
+
+def cells(
+    name: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    inputs: Annotated[int, typer.Option(help="Inputs M for the parameter count.")] = 32,
+    units: Annotated[int, typer.Option(help="Units N for the parameter count.")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """All cells, or one with its equations, citation and parameters.
+
+    Example: rnnbench cells lstm --inputs 88 --units 100
+    """
+    from rich.table import Table
+
+    from rnnbench.cells.table import get_cell, list_cells
+
+    chosen = [get_cell(name)] if name else list(list_cells())
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": cell.name,
+                    "version": cell.version,
+                    "summary": cell.summary,
+                    "citation": cell.citation,
+                    "equations": cell.equations,
+                    "states": cell.state_names,
+                    "parameters": [asdict(parameter) for parameter in cell.parameters],
+                    "num_parameters": {"inputs": inputs, "units": units, "count": cell.num_parameters(inputs, units)},
+                    "flops_per_step": cell.flops_per_step(inputs, units),
+                }
+                for cell in chosen
+            ]
+        )
+        return
+    console = output()
+    if not name:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("cell", "what it is", "source"):
+            table.add_column(title)
+        for cell in chosen:
+            table.add_row(cell.name, cell.summary, cell.citation)
+        console.print(table)
+        return
+    cell = chosen[0]
+    console.print(f"{cell.name}: {cell.summary}\n{cell.citation}\n", markup=False)
+    for line in cell.equations:
+        console.print(f"    {line}", markup=False)
+    count, flops = cell.num_parameters(inputs, units), cell.flops_per_step(inputs, units)
+    console.print(f"\nstates: {', '.join(cell.state_names)}", markup=False)
+    console.print(f"{count} parameters and {flops} FLOPs a step for {inputs} inputs and {units} units", markup=False)
+    for parameter in cell.parameters:
+        console.print(f"{parameter.name}: {parameter.help}; {parameter.allowed()}, default {parameter.default}", markup=False)
+
+
+def tasks(name: Annotated[str | None, typer.Argument(show_default=False)] = None, as_json: JsonOption = False) -> None:
+    """All tasks, or one with its data sets, parameters and published numbers.
+
+    Example: rnnbench tasks polyphonic_music
+    """
+    from rich.table import Table
+
+    from rnnbench.task.catalogue import get_task, list_tasks
+
+    chosen = [get_task(name)] if name else list(list_tasks())
+    if as_json:
+        print_json([asdict(card) for card in chosen])
+        return
+    console = output()
+    if not name:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("task", "metric", "data sets", "what it is"):
+            table.add_column(title)
+        for card in chosen:
+            sets = ", ".join(f"{data} (embedded)" if item.embedded else data for data, item in card.data.items())
+            table.add_row(card.name, f"{card.metric.name} ({card.metric.direction})", sets, card.summary)
+        console.print(table)
+        return
+    card = chosen[0]
+    console.print(
+        f"{card.name}: {card.title}. {card.summary}\nmetric: {card.metric.name}, {card.metric.unit}, {card.metric.direction}", markup=False
+    )
+    for data, item in card.data.items():
+        console.print(f"data {data}{' (default)' if data == card.default_data else ''}: {item.title}; {item.licence}", markup=False)
+    for parameter in card.parameters:
+        console.print(f"{parameter.name}: {parameter.help}; {parameter.allowed()}, default {parameter.default}", markup=False)
+    for number in card.published:
+        console.print(f"published: {number.cell} on {number.data}: {number.value:g} ({number.source}; {number.setup})", markup=False)
+
+
+def data_list(as_json: JsonOption = False) -> None:
+    """Every data set: embedded, here, or what is missing.
+
+    Example: rnnbench data list
+    """
+    from rich.table import Table
+
+    rows = _data_rows()
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("task", "data", "state"):
+        table.add_column(title)
+    for row in rows:
+        table.add_row(row["task"], row["data"], row["state"])
+    output().print(table)
+
+
+def data_check(
+    task: Annotated[str, typer.Argument(metavar="TASK")],
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False)] = None,
+) -> None:
+    """Reads a data set as a trial would and prints what it holds.
+
+    Example: rnnbench data check polyphonic_music jsb
+    """
+    from rnnbench.base.parameters import Value
+    from rnnbench.task.catalogue import get_task
+    from rnnbench.task.load import load_task
+    from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
+
+    card = get_task(task)
+    name = data or card.default_data
+    home, console = data_home(os.environ), output()
+    files = locate(card, name, home)
+    parameters: dict[str, Value] = {parameter.name: parameter.default for parameter in card.parameters}
+    content = load_task(task).read_data(files, name, parameters, ("train", "validation", "test"))
+    for fact, value in content.facts.items():
+        console.print(f"{fact}: {value}", markup=False)
+    for file in differs_from_published(card, name, home):
+        console.print(f"warning: {file} is not the published file (its checksum differs)", markup=False)
+    console.print(f"fingerprint: {fingerprint(card, name, home)}\n{task} {name}: usable", markup=False)
+
+
+def _data_rows() -> list[dict[str, str]]:
+    from rnnbench.base.errors import DataError
+    from rnnbench.task.catalogue import list_tasks
+    from rnnbench.task.sources import data_home, locate
+
+    rows = []
+    for card in list_tasks():
+        for name, item in card.data.items():
+            try:
+                files = locate(card, name, data_home(os.environ))
+                state = "embedded" if item.embedded else f"here: {next(iter(files.values())).parent}"
+            except DataError as error:
+                state = str(error)
+            rows.append({"task": card.name, "data": name, "state": state})
+    return rows

@@ -1,0 +1,197 @@
+"""`rnnbench status | list | show | report`: what the ledger knows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_ledger, output, print_json
+
+if TYPE_CHECKING:
+    from rnnbench.ledger.records import EpochRecord, TrialRecord
+    from rnnbench.ledger.store import Ledger
+    from rnnbench.sweep.scoreboard import Scoreboard
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("status")(status)
+    app.command("list")(list_sweeps)
+    app.command("show")(show)
+    app.command("report")(report)
+
+
+def status(
+    name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False
+) -> None:
+    """How a sweep stands: counts and best so far, by task and cell.
+
+    Example: rnnbench status lstm --json
+    """
+    from rnnbench.cli.live import score_table
+
+    with open_ledger(home_at(home), db) as ledger:
+        if as_json:
+            print_json(status_document(ledger, name))
+            return
+        output().print(score_table(_board(ledger, name)))
+
+
+def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
+    """All sweeps of this home.
+
+    Example: rnnbench list
+    """
+    from rich.table import Table
+
+    with open_ledger(home_at(home), db) as ledger:
+        documents = [status_document(ledger, sweep.name) | {"created_at": sweep.created_at.isoformat()} for sweep in ledger.list_sweeps()]
+    if as_json:
+        print_json(documents)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("sweep", "status", "trials", "best", "created"):
+        table.add_column(title)
+    for document in documents:
+        best = document["best"]
+        shown = f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-"
+        ended = sum(document[status] for status in ("completed", "diverged", "failed", "cancelled"))
+        table.add_row(document["sweep"], document["status"], f"{ended}/{document['planned']}", shown, document["created_at"][:16])
+    output().print(table)
+
+
+def show(
+    target: Annotated[str, typer.Argument(metavar="SWEEP[/TRIAL]", help="A sweep, or one of its trials by the start of its key.")],
+    home: HomeOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A sweep's settings, or a trial's settings, curve, status, error, log, and how to run it again.
+
+    Example: rnnbench show lstm/3fa21c07
+    """
+    place = home_at(home)
+    name, _, key = target.partition("/")
+    with open_ledger(place, db) as ledger:
+        sweep = ledger.get_sweep(name)
+        if not key:
+            if as_json:
+                print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(ledger, name)})
+                return
+            _print_sweep(sweep.text, _board(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
+            return
+        trial = ledger.get_trial(name, key)
+        epochs = ledger.epochs([trial.key]).get(trial.key, [])
+    if as_json:
+        print_json(_trial_document(trial, epochs))
+        return
+    _print_trial(trial, epochs, place.trial_folder(trial.key), f"{command()} train --trial {name}/{trial.key[:8]}{home_flag(place)}")
+
+
+def report(
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report (default: reports/ in the home).", show_default=False)] = None,
+    home: HomeOption = None,
+    db: DbOption = None,
+) -> None:
+    """Write the comparison of one or more sweeps: HTML, Markdown, JSON and figures.
+
+    Example: rnnbench report lstm gru elman --out comparison
+    """
+    place = home_at(home)
+    with open_ledger(place, db) as ledger:
+        path = write_sweep_report(ledger, names, (out or place.report_folder("-".join(names)[:100])).absolute())
+    output().print(str(path), markup=False, soft_wrap=True)
+
+
+def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
+    """The document of `status --json`."""
+    from rnnbench.sweep.scoreboard import status_json
+    from rnnbench.task.catalogue import get_task
+
+    seconds = ledger.get_sweep(name).session_s
+    return status_json(name, _board(ledger, name), lambda task: get_task(task).metric.name, seconds)
+
+
+def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> Path:
+    """Writes the report of finished or unfinished sweeps and returns the HTML page's path.
+
+    Raises:
+        UnknownNameError: a sweep never ran; the text has the command that runs it.
+    """
+    from rnnbench.base.errors import UnknownNameError
+    from rnnbench.report.pages import write_report
+    from rnnbench.report.study import Study
+
+    studies = []
+    for name in names:
+        if ledger.find_sweep(name) is None:
+            raise UnknownNameError(_never_ran(ledger, name))
+        trials = ledger.trials(name)
+        studies.append(Study(ledger.get_sweep(name), trials, ledger.epochs([trial.key for trial in trials])))
+    return write_report(studies, folder).html
+
+
+def _never_ran(ledger: "Ledger", name: str) -> str:
+    from rnnbench.base.errors import InputError
+    from rnnbench.base.names import suggest
+    from rnnbench.search.sweepfile import find_sweep_file
+
+    try:
+        find_sweep_file(name)
+    except InputError:
+        return f"no sweep '{name}' has run here{suggest(name, [sweep.name for sweep in ledger.list_sweeps()])}"
+    return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
+
+
+def _board(ledger: "Ledger", name: str) -> "Scoreboard":
+    from rnnbench.sweep.runner import is_maximized
+    from rnnbench.sweep.scoreboard import Scoreboard
+
+    ledger.get_sweep(name)
+    return Scoreboard(ledger.trials(name), is_maximized)
+
+
+def _print_sweep(text: str, board: "Scoreboard", hint: str) -> None:
+    from rnnbench.cli.live import score_table
+
+    console = output()
+    console.print(text.rstrip(), markup=False)
+    console.print()
+    console.print(score_table(board))
+    console.print(f"\none trial: {hint}", markup=False, soft_wrap=True)
+
+
+def _print_trial(trial: "TrialRecord", epochs: "list[EpochRecord]", folder: Path, again: str) -> None:
+    from rich.table import Table
+
+    from rnnbench.task.catalogue import get_task
+
+    metric, spec, console = get_task(trial.spec.task).metric.name, trial.spec, output()
+    best = "" if trial.best is None else f", best {metric} {trial.best:.6g} in epoch {trial.best_epoch}"
+    console.print(f"{spec.task} {spec.cell} trial {trial.key} ({spec.stage}): {trial.status}, attempt {trial.attempts}{best}", markup=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in sorted({**spec.parameters, "seed": spec.seed, "data": spec.data}.items()):
+        table.add_row(name, str(value))
+    for name, value in sorted(trial.outcome.items()):
+        table.add_row(f"outcome.{name}", str(value))
+    console.print(table)
+    curve = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("epoch", metric, "", "train_loss", "grad_norm", "seconds"):
+        curve.add_column(title, justify="left" if not title else "right")
+    values = [epoch.metrics[metric] for epoch in epochs]
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    for epoch, value in zip(epochs, values, strict=True):
+        bar = "#" * (1 + round(29 * (value - low) / (high - low))) if high > low else "#"
+        loss, norm = (f"{epoch.metrics[name]:.4g}" for name in ("train_loss", "grad_norm"))
+        curve.add_row(str(epoch.epoch), f"{value:.5g}", bar, loss, norm, f"{epoch.wall_s:.1f}")
+    console.print(curve)
+    if trial.error:
+        console.print(f"\n{trial.category or trial.status}:\n{trial.error.rstrip()}", markup=False)
+    console.print(f"\nlog:         {folder / 'trial.log'}\nrun it again: {again}", markup=False, soft_wrap=True)
+
+
+def _trial_document(trial: "TrialRecord", epochs: "list[EpochRecord]") -> dict[str, Any]:
+    facts = ("key", "group_key", "status", "attempts", "best", "best_epoch", "last", "wall_s", "outcome", "error", "category")
+    curve = [{"epoch": epoch.epoch, "wall_s": epoch.wall_s, **epoch.metrics} for epoch in epochs]
+    return {"spec": trial.spec.to_dict(), **{name: getattr(trial, name) for name in facts}, "epochs": curve}

@@ -1,0 +1,252 @@
+"""`rnnbench sweep`: plan, run, record, report."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rnnbench.cli.options import (
+    DbOption,
+    HomeOption,
+    JsonOption,
+    TrackingOption,
+    command,
+    home_at,
+    home_flag,
+    open_ledger,
+    output,
+    people,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from rnnbench.base.home import Home
+    from rnnbench.ledger.store import Ledger
+    from rnnbench.search.sweepfile import SweepFile
+    from rnnbench.sweep.mirror import Mirror
+    from rnnbench.trial.spec import TrialSpec
+
+EXIT_FAILED_TRIALS = 3
+EXIT_INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    file: Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")],
+    name: Annotated[str | None, typer.Option(help="Name of the sweep (default: the file's).", show_default=False)] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")] = None,
+    num_samples: Annotated[int | None, typer.Option(help="Draws per task and cell.", show_default=False)] = None,
+    executor: Annotated[str, typer.Option(help="ray, or inline: one trial after the other in this process.")] = "ray",
+    address: Annotated[str, typer.Option(help="Which Ray: local (a private one), auto (one that runs here), or host:port.")] = "local",
+    db: DbOption = None,
+    tracking_uri: TrackingOption = None,
+    home: HomeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the planned trials and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the sweep of a file: every trial that is not finished yet, then the report.
+
+    Run again on the same file it resumes: nothing finished runs twice.
+
+    Example: rnnbench sweep search_spaces/lstm.yaml --set budget.max_epochs=5
+    """
+    from rnnbench.base.errors import InputError
+
+    if executor not in ("ray", "inline"):
+        raise InputError(f"--executor is {executor!r}, must be ray or inline")
+    planned = _plan(file, name, changes or [], num_samples)
+    if dry_run:
+        _print_plan(planned, as_json)
+        return
+    place = home_at(home)
+    with open_ledger(place, db, must_exist=False) as ledger:
+        sys.exit(_run(planned, ledger, place, executor, address, db, tracking_uri, as_json))
+
+
+class _Planned:
+    """A valid sweep file with its data found and its trials planned; nothing has started."""
+
+    def __init__(self, sweep_file: "SweepFile", files: dict[tuple[str, str], dict[str, str]], specs: "list[TrialSpec]") -> None:
+        self.sweep = sweep_file
+        self.files = files
+        self.specs = specs
+
+
+def _plan(file: str, name: str | None, changes: list[str], num_samples: int | None) -> _Planned:
+    import os
+
+    from rnnbench.base.errors import DataError, SweepFileError
+    from rnnbench.search.plan import plan
+    from rnnbench.search.sweepfile import find_sweep_file, read_sweep
+    from rnnbench.task.catalogue import get_task
+    from rnnbench.task.sources import data_home, fingerprint, locate
+
+    sweep_file = read_sweep(find_sweep_file(file), name=name, overrides=changes, num_samples=num_samples)
+    data_folder = data_home(os.environ)
+    files: dict[tuple[str, str], dict[str, str]] = {}
+    fingerprints: dict[tuple[str, str], str] = {}
+    for task in sweep_file.tasks:
+        card = get_task(task.name)
+        try:
+            found = locate(card, task.data, data_folder)
+        except DataError as error:
+            raise SweepFileError(str(error), sweep_file.where("task")) from error
+        files[task.name, task.data] = {key: str(path.absolute()) for key, path in found.items()}
+        fingerprints[task.name, task.data] = fingerprint(card, task.data, data_folder)
+    return _Planned(sweep_file, files, plan(sweep_file, fingerprints))
+
+
+def _print_plan(planned: _Planned, as_json: bool) -> None:
+    if as_json:
+        print_json({"sweep": planned.sweep.name, "trials": [{"key": spec.key(), **spec.to_dict()} for spec in planned.specs]})
+        return
+    from rich.table import Table
+
+    searched = [name for name in sorted({name for spec in planned.specs for name in spec.parameters}) if _varies(name, planned.specs)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("#", "trial", "task", "cell", *(name.split(".", 1)[1] for name in searched)):
+        table.add_column(title, no_wrap=True)
+    for number, spec in enumerate(planned.specs):
+        values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for name in searched]
+        table.add_row(str(number), spec.key()[:8], spec.task, spec.cell, *values)
+    console = output()
+    console.print(table)
+    confirm = planned.sweep.confirm
+    winners = f", then the best {confirm.top_k} of each task and cell with {confirm.seeds} fresh seeds" if confirm else ""
+    console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{winners}; nothing was started")
+
+
+def _varies(name: str, specs: "list[TrialSpec]") -> bool:
+    return len({repr(spec.parameters.get(name)) for spec in specs}) > 1
+
+
+def _show(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _run(
+    planned: _Planned, ledger: "Ledger", place: "Home", executor: str, address: str, db: str | None, tracking_uri: str | None, as_json: bool
+) -> int:
+    from rnnbench.cli.live import LiveView, score_table, seconds
+    from rnnbench.ledger.records import FINAL, Status, SweepRecord
+    from rnnbench.sweep.environment import environment, utc_now
+    from rnnbench.sweep.executor import Executor, InlineExecutor
+    from rnnbench.sweep.mirror import Mirror
+    from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
+    from rnnbench.sweep.runner import Runner, is_maximized
+
+    words, name, resources = people(), planned.sweep.name, planned.sweep.resources
+    record = SweepRecord(
+        name=name,
+        path=str(planned.sweep.path),
+        text=planned.sweep.text,
+        settings=planned.sweep.settings(),
+        environment=environment(sys.argv),
+        created_at=utc_now(),
+    )
+    ledger.record_sweep(record, planned.specs)
+    trials = ledger.trials(name)
+    done, reused = sum(trial.status in FINAL for trial in trials), sum(trial.reused for trial in trials)
+    reuse = f" ({reused} by another sweep: reused)" if reused else ""
+    words.print(f"sweep {name}: {len(trials)} trials planned, {done} already done{reuse}", markup=False)
+    concurrent = 1
+    chosen: Executor = InlineExecutor()
+    if executor == "ray":
+        concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
+        chosen = RayExecutor(address, resources.cpus, resources.max_concurrent)
+    mirror = Mirror(db or place.ledger_url, tracking_uri or place.tracking_uri, artifact_root=place.artifacts)
+    mirror.start()
+    try:
+        runner = Runner(ledger, planned.sweep, planned.files, place)
+        if not runner.is_complete():
+            with LiveView(words, name, concurrent) as view:
+                runner.observe = view
+                runner.run(chosen)
+        if not runner.is_complete():
+            return _interrupted(place)
+        report = _report(ledger, name, place)
+        _deliver(mirror, name, report, place)
+    except KeyboardInterrupt:
+        return _interrupted(place)
+    finally:
+        mirror.stop()
+    counts = runner.board.counts()
+    if as_json:
+        print_json(_status(ledger, name))
+    else:
+        console = output()
+        console.print(score_table(runner.board))
+        for task in sorted({task.name for task in planned.sweep.tasks}):
+            for line in _confirmed_lines(ledger, name, task, is_maximized(task)):
+                console.print(line, markup=False)
+        console.print(f"finished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
+        _print_next_steps(console, name, report, place)
+    return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
+
+
+def _interrupted(place: "Home") -> int:
+    people().print(
+        f"\nstopped; what was finished is kept. To go on: {_again()}{home_flag(place) if '--home' not in sys.argv else ''}", markup=False
+    )
+    return EXIT_INTERRUPTED
+
+
+def _again() -> str:
+    import shlex
+
+    return " ".join([command(), *map(shlex.quote, sys.argv[1:])])
+
+
+def _report(ledger: "Ledger", name: str, place: "Home") -> Path:
+    from rnnbench.cli.results import write_sweep_report
+
+    return write_sweep_report(ledger, [name], place.report_folder(name))
+
+
+def _deliver(mirror: "Mirror", name: str, report: Path, place: "Home") -> None:
+    mirror.log_report(name, report.parent)
+    if not mirror.flush(60.0):
+        people().print(
+            f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
+        )
+
+
+def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
+    from rnnbench.cli.results import status_document
+
+    return status_document(ledger, name)
+
+
+def _confirmed_lines(ledger: "Ledger", name: str, task: str, maximize: bool) -> list[str]:
+    import statistics
+
+    from rnnbench.ledger.records import Status
+    from rnnbench.task.catalogue import get_task
+
+    metric = get_task(task).metric.name
+    groups: dict[str, list[Any]] = {}
+    for trial in ledger.trials(name):
+        if trial.spec.task == task and trial.spec.stage == "confirm" and trial.status == Status.COMPLETED:
+            groups.setdefault(trial.group_key, []).append(trial)
+    lines = []
+    for cell in sorted({trials[0].spec.cell for trials in groups.values()}):
+        mine = [trials for trials in groups.values() if trials[0].spec.cell == cell]
+        pick = max if maximize else min
+        winner = pick(mine, key=lambda trials: statistics.fmean(trial.best for trial in trials))
+        tests = [trial.outcome["test"][metric] for trial in winner]
+        lines.append(
+            f"{task} {cell}: test {metric} {statistics.fmean(tests):.4g} (mean of {len(tests)} fresh seeds, {min(tests):.4g} to {max(tests):.4g})"
+        )
+    return lines
+
+
+def _print_next_steps(console: Any, name: str, report: Path, place: "Home") -> None:
+    flag, others = home_flag(place), "lstm" if name == "compare" else "compare"
+    console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
+    console.print(f"MLflow:       {command()} ui{flag}", markup=False, soft_wrap=True)
+    console.print(f"compare more: {command()} sweep {others}{flag}", markup=False, soft_wrap=True)

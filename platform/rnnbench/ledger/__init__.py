@@ -1,0 +1,1 @@
+"""The truth about every sweep and trial, in one SQL database."""

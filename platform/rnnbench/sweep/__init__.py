@@ -1,0 +1,1 @@
+"""Running a planned sweep: claim, execute, record, mirror."""

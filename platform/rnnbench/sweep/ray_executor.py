@@ -1,0 +1,166 @@
+"""The Ray Tune executor: trials run in reused actors; the ledger, not Tune, knows what is pending and what is done.
+
+The only file that imports ray. Tune asks for one trial at a time (a Searcher that claims from the queue), so nothing is
+claimed long before it runs, and a restart is a new Tuner over what is pending.
+"""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rnnbench.sweep.executor import NextJob, Queue, Record
+from rnnbench.sweep.signals import stop_on_sigterm
+from rnnbench.trial.door import Event, run_job
+from rnnbench.trial.job import Job
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_INIT": "1",
+    # Tune's own snapshot is never read: the ledger is what a sweep resumes from.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+
+
+class RayExecutor:
+    """Runs trials on a Ray of this machine (`local`), one already running (`auto`) or a cluster's address.
+
+    Args:
+        address: `local` starts a private Ray and ends it afterwards.
+        cpus_per_trial: CPUs, and threads of torch, that each trial gets.
+        max_concurrent: Most trials at once; None: as many as the CPUs allow.
+        num_cpus: CPUs of the private Ray; None: those this process may use.
+    """
+
+    def __init__(self, address: str, cpus_per_trial: int, max_concurrent: int | None = None, num_cpus: int | None = None) -> None:
+        self.address = address
+        self.cpus_per_trial = cpus_per_trial
+        self.max_concurrent = max_concurrent
+        self.num_cpus = num_cpus
+
+    def execute(self, next_job: NextJob, record: Record) -> None:
+        """See Executor. Ctrl-C lets Tune stop its trials and returns."""
+        os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        import ray
+        from ray import tune
+
+        scratch = Path(tempfile.mkdtemp(prefix="rnnbench-tune-"))
+        local = {"num_cpus": self.num_cpus or max(available_cpus(), self.cpus_per_trial)} if self.address == "local" else {}
+        ray.init(address=self.address, include_dashboard=None, log_to_driver=False, logging_level=logging.ERROR, **local)
+        # After ray.init, which installs a handler of its own.
+        signal.signal(signal.SIGTERM, stop_on_sigterm)
+        try:
+            total = int(ray.cluster_resources().get("CPU", 1))
+            concurrent = max(1, min(self.max_concurrent or total, total // self.cpus_per_trial))
+            tune.Tuner(
+                tune.with_resources(_run_in_actor, {"cpu": self.cpus_per_trial}),
+                tune_config=tune.TuneConfig(
+                    search_alg=_claiming_searcher(next_job, concurrent),
+                    num_samples=-1,
+                    reuse_actors=True,
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    name="tune", storage_path=str(scratch), verbose=0, callbacks=[_recorder(record)], log_to_file=False
+                ),
+            ).fit()
+        finally:
+            ray.shutdown()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def available_cpus() -> int:
+    """CPUs this process may use, at least 1."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_in_actor(config: dict[str, Any]) -> None:
+    from ray import tune
+
+    def report(event: Event) -> None:
+        tune.report({"event": json.dumps(event)})
+
+    report(run_job(config["job"], report))
+
+
+def _trial_name(trial: Any) -> str:  # ray's Trial; ray is imported late
+    return str(trial.config["job"]["key"][:16])
+
+
+def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> Any:  # a ray Searcher
+    from ray.tune.search import Searcher
+
+    class ClaimingSearcher(Searcher):  # type: ignore[misc]  # ray has no types
+        """Hands Tune the next claimed job, never more than run at once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.live: set[str] = set()
+
+        def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+            return True
+
+        def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+            if len(self.live) >= concurrent:
+                return None
+            job = next_job()
+            if isinstance(job, Job):
+                self.live.add(trial_id)
+                return {"job": job.to_dict()}
+            return str(Searcher.FINISHED) if job is Queue.DONE else None
+
+        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+            self.live.discard(trial_id)
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: the ledger holds the state."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """Nothing: the ledger holds the state."""
+
+    return ClaimingSearcher()
+
+
+def _recorder(record: Record) -> Any:  # a ray Callback
+    from ray.tune import Callback
+
+    class Recorder(Callback):  # type: ignore[misc]  # ray has no types
+        """Passes each event on, and turns a dead worker into a finished event."""
+
+        def __init__(self) -> None:
+            self.finished: set[str] = set()
+
+        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+            event = json.loads(result["event"])
+            if event["kind"] == "finished":
+                self.finished.add(trial.trial_id)
+            record(event)
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            if trial.trial_id in self.finished:
+                return
+            job = trial.config["job"]
+            lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": "failed", "outcome": {}}
+            record(lost | {"error": _error_text(trial), "category": "worker_killed", "wall_s": None})
+
+    return Recorder()
+
+
+def _error_text(trial: Any) -> str:
+    path = trial.error_file
+    if path and Path(path).exists():
+        return Path(path).read_text(errors="replace")[-64_000:]
+    return "the worker process ended without a word"

@@ -1,0 +1,129 @@
+"""How a sweep stands: counts, best so far and time left, by task and cell; one form for the live view, status and JSON."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rnnbench.ledger.records import FINAL, Status, TrialRecord
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task and cell of a sweep; `best` is over the search stage's completed and running trials."""
+
+    task: str
+    cell: str
+    counts: Counter[Status]
+    best: float | None
+    best_key: str | None
+
+    @property
+    def planned(self) -> int:
+        """Trials planned, of both stages."""
+        return self.counts.total()
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, in whatever way."""
+        return sum(self.counts[status] for status in FINAL)
+
+
+class Scoreboard:
+    """Follows the trials of one sweep.
+
+    Args:
+        maximize: Tells whether a task's metric is better when higher.
+    """
+
+    def __init__(self, trials: Iterable[TrialRecord], maximize: Callable[[str], bool]) -> None:
+        self.trials: dict[str, TrialRecord] = {}
+        self._maximize = maximize
+        self.add(trials)
+
+    def add(self, trials: Iterable[TrialRecord]) -> None:
+        """Takes new or changed trials."""
+        for trial in trials:
+            self.trials[trial.key] = trial
+
+    def counts(self) -> Counter[Status]:
+        """Trials by status."""
+        return Counter(trial.status for trial in self.trials.values())
+
+    def rows(self) -> list[Row]:
+        """One row for each task and cell, in the plan's order."""
+        groups: dict[tuple[str, str], list[TrialRecord]] = {}
+        for trial in self.trials.values():
+            groups.setdefault((trial.spec.task, trial.spec.cell), []).append(trial)
+        return [self._row(task, cell, trials) for (task, cell), trials in groups.items()]
+
+    def seconds_left(self, concurrent: int) -> float | None:
+        """Forecast from the mean seconds of what has ended; None before the first end."""
+        walls = [t.wall_s for t in self.trials.values() if t.status in FINAL and t.wall_s is not None and not t.reused]
+        left = sum(trial.status not in FINAL for trial in self.trials.values())
+        return sum(walls) / len(walls) * left / concurrent if walls else None
+
+    def best(self) -> TrialRecord | None:
+        """The best search trial; None before there is one and where a sweep has several tasks."""
+        rows = self.rows()
+        if len({row.task for row in rows}) != 1:
+            return None
+        scored = [self.trials[row.best_key] for row in rows if row.best_key is not None]
+        return self._best(scored)
+
+    def _row(self, task: str, cell: str, trials: list[TrialRecord]) -> Row:
+        best = self._best([trial for trial in trials if trial.spec.stage == "search"])
+        return Row(task, cell, Counter(t.status for t in trials), best.best if best else None, best.key if best else None)
+
+    def _best(self, trials: list[TrialRecord]) -> TrialRecord | None:
+        scored = [t for t in trials if t.best is not None and t.status not in (Status.DIVERGED, Status.FAILED)]
+        if not scored:
+            return None
+        sign = 1.0 if self._maximize(scored[0].spec.task) else -1.0
+        return max(scored, key=lambda trial: (sign * (trial.best or 0.0), -trial.position))
+
+
+def status_json(name: str, board: Scoreboard, metric: Callable[[str], str], seconds: float) -> dict[str, Any]:
+    """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task and cell.
+
+    Args:
+        metric: Gives the name of a task's metric.
+        seconds: Wall clock over all sittings.
+    """
+    counts, best = board.counts(), board.best()
+    return {
+        "sweep": name,
+        "status": sweep_status(counts),
+        "planned": counts.total(),
+        **_counts(counts),
+        "best": _best_json(best, metric) if best else None,
+        "seconds": seconds,
+        "results": [
+            {
+                "task": row.task,
+                "cell": row.cell,
+                "planned": row.planned,
+                **_counts(row.counts),
+                "best": _best_json(board.trials[row.best_key], metric) if row.best_key else None,
+            }
+            for row in board.rows()
+        ],
+    }
+
+
+def sweep_status(counts: Counter[Status]) -> str:
+    """`completed` when every trial ended, `running` while one runs, else `pending`."""
+    if all(status in FINAL for status, number in counts.items() if number):
+        return "completed"
+    return "running" if counts[Status.RUNNING] else "pending"
+
+
+def _counts(counts: Counter[Status]) -> dict[str, int]:
+    waiting = counts[Status.PENDING] + counts[Status.INTERRUPTED]
+    ended = {status.value: counts[status] for status in (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.CANCELLED)}
+    return ended | {"running": counts[Status.RUNNING], "pending": waiting}
+
+
+def _best_json(trial: TrialRecord, metric: Callable[[str], str]) -> dict[str, Any]:
+    parameters = dict(trial.spec.parameters)
+    return {"trial": trial.key, "value": trial.best, "metric": metric(trial.spec.task), "params": parameters}

@@ -1,0 +1,109 @@
+"""The one door into a worker: a job comes in as plain data, events go out, and every error ends here as an outcome."""
+
+import logging
+import os
+import platform
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialTimeout
+from rnnbench.trial.job import Job
+
+log = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+Report = Callable[[Event], None]
+
+MAX_TRACEBACK_CHARS = 64_000
+
+
+def run_job(plain_job: Mapping[str, Any], report: Report) -> Event:
+    """Runs one attempt and returns its last event, of kind `finished`; earlier ones go to `report`.
+
+    Events are plain dicts with `kind`, `key` and `attempt`:
+        epoch: `epoch` from 1, `wall_s`, `metrics`, `best`, `best_epoch`, `last`
+        test_opened: the next thing read is the test split
+        finished: `status` (completed, diverged, failed), `outcome`, `wall_s`, `error`, `category`
+
+    Only what asks the process itself to stop (KeyboardInterrupt, SystemExit, an executor's own signal) leaves as an exception.
+    """
+    job = Job.from_dict(plain_job)
+    stamp = {"key": job.key, "attempt": job.attempt}
+    started = time.monotonic()
+    status, outcome, error, category = "failed", _surroundings(job), None, None
+
+    def send(event: Event) -> None:
+        log.info("event kind=%s key=%s attempt=%d %s", event["kind"], job.key[:8], job.attempt, event.get("metrics", ""))
+        report({**stamp, **event})
+
+    with _log_beside(Path(job.folder)):
+        try:
+            # Imported here, so that the driver can know this door without torch.
+            from rnnbench.trial.run import run_trial
+
+            outcome |= run_trial(job, send, time.monotonic)
+            status = "completed"
+        except TrialDiverged as diverged:
+            status, error = "diverged", str(diverged)
+        except TrialTimeout as timeout:
+            error, category = str(timeout), "timeout"
+        except RnnbenchError as refused:
+            error, category = str(refused), "error"
+        except MemoryError:
+            error, category = traceback.format_exc()[-MAX_TRACEBACK_CHARS:], "oom"
+        except Exception as failure:  # noqa: BLE001 - the worker's border: whatever it is, it is recorded with its traceback
+            category = "oom" if "out of memory" in str(failure).lower() or "can't allocate memory" in str(failure) else "error"
+            error = traceback.format_exc()[-MAX_TRACEBACK_CHARS:]
+    outcome["peak_memory_bytes"] = _peak_memory_bytes()
+    finished = {"kind": "finished", "status": status, "outcome": outcome, "error": error, "category": category}
+    return {**stamp, **finished, "wall_s": time.monotonic() - started}
+
+
+@contextmanager
+def _log_beside(folder: Path) -> Iterator[None]:
+    """Appends what rnnbench logs during the trial to `trial.log` in its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / "trial.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("rnnbench")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+def _surroundings(job: Job) -> dict[str, Any]:
+    return {
+        "mode": "single",
+        "device": "cpu",
+        "threads": job.threads,
+        "host": socket.gethostname(),
+        "processor": _processor(),
+        "process_id": os.getpid(),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    """The process's high-water mark: in a reused worker that of all its trials so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n")
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,41 @@
+"""What the driver hands a worker, and what comes back: plain data only. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnbench.trial.spec import TrialSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one trial.
+
+    Attributes:
+        files: The data set's files on this machine, by the name the card gives them, absolute.
+        folder: Where this trial keeps its checkpoints, absolute.
+        threads: Threads of torch inside the trial (part of what makes numbers repeat bit for bit).
+        baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
+    """
+
+    key: str
+    attempt: int
+    spec: TrialSpec
+    files: Mapping[str, str]
+    folder: str
+    threads: int = 1
+    baselines: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a process border."""
+        return {**asdict(self), "spec": self.spec.to_dict(), "files": dict(self.files)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Job":
+        """The job that `to_dict` wrote."""
+        return cls(**{**plain, "spec": TrialSpec.from_dict(plain["spec"])})
+
+    def paths(self) -> dict[str, Path]:
+        """The data files as paths."""
+        return {name: Path(path) for name, path in self.files.items()}

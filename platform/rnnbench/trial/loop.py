@@ -1,0 +1,177 @@
+"""The lean trainer: drives a LightningModule over whole-tensor batches, epoch by epoch.
+
+It calls what a stock Lightning Trainer would call, without the millisecond a batch that one costs. Every random number of
+epoch k comes from a stream named after k, so a trial continued from a checkpoint is bit-equal to one never interrupted.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from rnnbench.base.errors import TrialDiverged, TrialTimeout
+from rnnbench.base.seeds import child
+from rnnbench.task.module import Batch, TaskModule
+from rnnbench.trial.optimizer import clip_gradients, lr_scale
+from rnnbench.trial.spec import TrialSpec
+
+# Rows of an evaluation batch; totals are added in float64, so it bounds memory and does not change a metric beyond rounding.
+EVALUATION_ROWS = 512
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class Progress:
+    """Where a training run stands after an epoch; with weights and optimiser it is all that a checkpoint needs.
+
+    Attributes:
+        epoch: Epochs done.
+        best, best_epoch, best_metrics, best_weights: Of the best validation metric so far.
+        stall: Epochs since the rate fell or the metric was best, for the plateau schedule.
+        num_falls: How often the plateau schedule lowered the rate.
+        train_s: Seconds inside training steps, validation not counted.
+    """
+
+    epoch: int = 0
+    best: float | None = None
+    best_epoch: int | None = None
+    last: float | None = None
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    best_weights: Weights = field(default_factory=dict)
+    stall: int = 0
+    num_falls: int = 0
+    train_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Wall clock of a trial: a monotonic clock and the reading at which the trial is over time."""
+
+    clock: Callable[[], float]
+    deadline: float = math.inf
+
+    def check(self) -> None:
+        """Raises TrialTimeout when the deadline has passed."""
+        if self.clock() > self.deadline:
+            raise TrialTimeout("the trial reached budget.max_seconds")
+
+
+class Trainer:
+    """Trains one module for one spec.
+
+    Args:
+        maximize: Whether the task's metric is better when higher.
+        metric: Name of the task's metric among the module's metrics.
+    """
+
+    def __init__(self, spec: TrialSpec, module: TaskModule, *, metric: str, maximize: bool, limits: Limits) -> None:
+        self.spec = spec
+        self.module = module
+        self.optimizer: Optimizer = module.configure_optimizers()
+        self.weights = [weight for weight in module.parameters() if weight.requires_grad]
+        self.progress = Progress()
+        self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._metric = metric
+        self._sign = 1.0 if maximize else -1.0
+        self._limits = limits
+
+    def is_done(self) -> bool:
+        """Whether the budget's epochs or its patience are used up."""
+        done, budget = self.progress, self.spec.budget
+        waited = done.epoch - (done.best_epoch or 0)
+        return done.epoch >= budget.max_epochs or (budget.patience is not None and done.epoch > 0 and waited >= budget.patience)
+
+    def run_epoch(self, train: Batch, validation: Batch) -> dict[str, float]:
+        """Trains and validates one epoch and returns its metrics.
+
+        Raises:
+            TrialDiverged: the loss, the gradient's norm or a validation metric is not finite.
+            TrialTimeout: the deadline passed.
+        """
+        epoch = self.progress.epoch + 1
+        started = self._limits.clock()
+        metrics = self._train(train, epoch)
+        train_s = self._limits.clock() - started
+        metrics |= {"train_s": train_s} | evaluate(self.module, validation, self._limits)
+        self.progress.train_s += train_s
+        self._record(epoch, metrics)
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values that `restore` reads back."""
+        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": vars(self.progress)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` gave."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+
+    def _train(self, train: Batch, epoch: int) -> dict[str, float]:
+        parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
+        assert isinstance(batch_size, int)
+        scale = lr_scale(parameters, epoch, self.spec.budget.max_epochs, self.progress.num_falls)
+        for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
+            group["lr"] = base_lr * scale
+        order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
+        torch.manual_seed(child(self.spec.seed, "dropout", epoch))
+        num_rows = len(train)
+        loss_sum, norm_sum, clipped_sum = torch.zeros(3, dtype=torch.float64).unbind()
+        batches = torch.randperm(num_rows, generator=order).split(batch_size)
+        self.module.train()
+        for index, rows in enumerate(batches):
+            self._limits.check()
+            batch = train.rows(rows)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.module.training_step(batch, index)
+            loss.backward()
+            norm, clipped = clip_gradients(self.weights, parameters)
+            self.optimizer.step()
+            loss_sum += loss.detach() * len(rows)
+            norm_sum += norm
+            clipped_sum += clipped
+        metrics = {
+            "train_loss": float(loss_sum) / num_rows,
+            "grad_norm": float(norm_sum) / len(batches),
+            "clipped_share": float(clipped_sum) / len(batches),
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+        }
+        _require_finite(metrics, epoch)
+        return metrics
+
+    def _record(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        _require_finite(metrics, epoch)
+        value, progress = metrics[self._metric], self.progress
+        progress.epoch, progress.last = epoch, value
+        if progress.best is None or self._sign * value > self._sign * progress.best:
+            progress.best, progress.best_epoch, progress.best_metrics = value, epoch, dict(metrics)
+            progress.best_weights = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+            progress.stall = 0
+            return
+        progress.stall += 1
+        patience = self.spec.parameters.get("training.lr_patience")
+        if isinstance(patience, int) and progress.stall > patience:
+            progress.num_falls, progress.stall = progress.num_falls + 1, 0
+
+
+def evaluate(module: TaskModule, split: Batch, limits: Limits) -> dict[str, float]:
+    """The task's metrics over a whole split, without gradients or dropout."""
+    module.eval()
+    totals: dict[str, float] = {}
+    with torch.inference_mode():
+        for rows in torch.arange(len(split)).split(EVALUATION_ROWS):
+            limits.check()
+            batch = split.rows(rows)
+            for name, total in module.totals(module(batch), batch).items():
+                totals[name] = totals.get(name, 0.0) + float(total)
+    return module.metrics(totals)
+
+
+def _require_finite(metrics: Mapping[str, float], epoch: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise TrialDiverged(f"{name} is {value} in epoch {epoch}")

@@ -1,0 +1,79 @@
+"""What one trial is, as plain data, and the key that this determines. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+from rnnbench.base.canonical import Plain, digest
+from rnnbench.base.parameters import Value
+
+# Raised by hand when the training loop changes what a trial computes (the golden tests notice).
+LOOP_VERSION = 1
+
+Stage = Literal["search", "confirm"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a trial may train.
+
+    Attributes:
+        max_epochs: At least 1.
+        patience: Epochs without a better validation metric before stopping; None trains all epochs.
+        max_seconds: Wall clock of the whole trial; reaching it is a failure, never a result. Not part of the key.
+    """
+
+    max_epochs: int = 10
+    patience: int | None = None
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything that determines a trial's numbers (hashed), and where it stands in its sweep (not hashed).
+
+    Attributes:
+        data: Name of the task's data set; `data_fingerprint` says which bytes.
+        parameters: Every resolved parameter of all namespaces, by full dotted name.
+        seed: Root of the trial's streams: data order, initial weights, dropout.
+        draw: Number of the draw (or grid point) that gave the parameters; not hashed.
+        replicate: Which repetition of the same parameters; not hashed (the seed differs).
+    """
+
+    stage: Stage
+    task: str
+    task_version: int
+    data: str
+    data_fingerprint: str
+    cell: str
+    cell_version: int
+    parameters: Mapping[str, Value]
+    seed: int
+    budget: Budget = field(default_factory=Budget)
+    loop_version: int = LOOP_VERSION
+    draw: int = 0
+    replicate: int = 0
+
+    def key(self) -> str:
+        """sha256 of what determines the result, 64 hexadecimal digits."""
+        return digest(self._identity())
+
+    def group_key(self) -> str:
+        """The key without its seed: equal for replicates of one configuration."""
+        identity = self._identity()
+        del identity["seed"]
+        return digest(identity)
+
+    def to_dict(self) -> dict[str, Plain]:
+        """Plain data, for a process border or the ledger; `from_dict` reads it back."""
+        return asdict(replace(self, parameters=dict(self.parameters)))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Plain]) -> "TrialSpec":
+        """The spec that `to_dict` wrote."""
+        return cls(**{**plain, "budget": Budget(**plain["budget"])})
+
+    def _identity(self) -> dict[str, Plain]:
+        identity = self.to_dict()
+        del identity["draw"], identity["replicate"], identity["budget"]["max_seconds"]
+        return identity

@@ -1,0 +1,51 @@
+"""One contract for every executor: same keys, same statuses, same numbers bit for bit."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.sweep.executor import Executor, InlineExecutor
+from rnnbench.sweep.ray_executor import RayExecutor
+from tests.contract.sweeps import SMALL, run, table
+
+EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "inline": InlineExecutor,
+    "ray with one worker": lambda: RayExecutor("local", 1, max_concurrent=1, num_cpus=1),
+    "ray with two workers": lambda: RayExecutor("local", 1, max_concurrent=2, num_cpus=2),
+}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
+    return run(SMALL, tmp_path_factory.mktemp("reference"), InlineExecutor())
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[] if name == "inline" else pytest.mark.slow) for name in EXECUTORS])
+def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
+    return run(SMALL, tmp_path_factory.mktemp("executor"), EXECUTORS[request.param]())
+
+
+def test_every_planned_trial_ends_once(trials: list[TrialRecord]) -> None:
+    assert [trial.status for trial in trials] == [Status.COMPLETED] * 8
+    assert [trial.attempts for trial in trials] == [1] * 8
+    assert len({trial.key for trial in trials}) == 8
+
+
+def test_the_table_equals_that_of_any_other_executor_bit_for_bit(trials: list[TrialRecord], reference: list[TrialRecord]) -> None:
+    assert table(trials) == table(reference)
+
+
+def test_only_the_confirmed_winners_open_the_test_set(trials: list[TrialRecord]) -> None:
+    opened = [trial.spec.stage for trial in trials if trial.test_opened_at is not None]
+    assert opened == ["confirm"] * 4
+    assert all((trial.outcome["test"] is not None) == (trial.spec.stage == "confirm") for trial in trials)
+
+
+def test_confirmation_retrains_each_cells_best_with_fresh_seeds(trials: list[TrialRecord]) -> None:
+    for cell in ("elman", "lstm"):
+        mine = [trial for trial in trials if trial.spec.cell == cell]
+        best = max((trial for trial in mine if trial.spec.stage == "search"), key=lambda trial: trial.best or 0.0)
+        confirmed = [trial for trial in mine if trial.spec.stage == "confirm"]
+        assert all(trial.spec.parameters == best.spec.parameters for trial in confirmed)
+        assert len({trial.spec.seed for trial in [best, *confirmed]}) == 3

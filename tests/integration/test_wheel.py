@@ -1,0 +1,77 @@
+"""The built wheel holds everything: sweep files, tasks and templates work where no source is."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "platform", "tasks", "search_spaces", "deploy")
+# Read beside the code, so each must be in the wheel.
+DATA_SUFFIXES = {".yaml", ".yml", ".md", ".json", ".j2", ".html", ".css", ".mako", ".sh"}
+
+pytestmark = pytest.mark.slow
+
+
+def run(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a fresh environment with the wheel, and the libraries of this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    # A copy: building in place would ship what an earlier build left in build/.
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / name).is_file():
+            shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    run([*pip, "wheel", str(source), "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)], folder)
+    venv.create(folder / "env", symlinks=True)
+    python = folder / "env" / "bin" / "python"
+    run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", *map(str, folder.glob("*.whl"))], folder)
+    packages = next((folder / "env" / "lib").glob("python3.*")) / "site-packages"
+    # A folder named in a .pth file is searched after the wheel's, and its own .pth files (our editable install) are not read.
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent
+
+
+def test_the_wheel_runs_from_any_folder_and_finds_its_sweep_files(installed: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "RNNBENCH_HOME": str(tmp_path / "runs")}
+    environment.pop("PYTHONPATH", None)
+    shown = run([str(installed / "rnnbench"), "sweep", "lstm", "--dry-run"], tmp_path, environment)
+    assert "lstm" in shown
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["runs"])
+
+
+@pytest.mark.parametrize(
+    ("package", "folder"),
+    [
+        ("rnnbench", "platform/rnnbench"),
+        ("rnnbench_tasks", "tasks"),
+        ("rnnbench_search_spaces", "search_spaces"),
+        ("rnnbench_deploy", "deploy"),
+    ],
+)
+def test_the_wheel_holds_every_file_of(installed: Path, tmp_path: Path, package: str, folder: str) -> None:
+    program = f"import importlib.resources as r; print(r.files({package!r}))"
+    packaged = Path(run([str(installed / "python"), "-c", program], tmp_path).strip())
+    assert packaged.is_relative_to(installed.parent)
+    wanted = {
+        path.relative_to(ROOT / folder)
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in DATA_SUFFIXES | {".py"} and "__pycache__" not in path.parts
+    }
+    assert wanted - {path.relative_to(packaged) for path in packaged.rglob("*")} == set()
