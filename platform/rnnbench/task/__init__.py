@@ -1,0 +1,1 @@
+"""What a task is: its card, its data sets and where their files are, its LightningModule."""

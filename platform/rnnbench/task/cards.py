@@ -1,0 +1,125 @@
+"""A task's card, task.yaml, as frozen plain data; read strictly, without importing the task's code. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from rnnbench.base.errors import InputError
+from rnnbench.base.parameters import Parameter
+
+_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MetricCard:
+    """The metric that search and early stopping see: its name among the module's metrics, which way is better, its unit."""
+
+    name: str
+    title: str
+    direction: Literal["max", "min"]
+    unit: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataFile:
+    """A file of a data set: its place below the data home, public address, checksum and size."""
+
+    path: str
+    url: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size_bytes: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Floor:
+    """What a baseline without a recurrent network reaches on the test split, in the task's metric."""
+
+    value: float
+    baseline: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataCard:
+    """A data set; embedded ones have no files, and `version` is raised by hand when what they hold changes."""
+
+    title: str
+    licence: str
+    rows: str
+    embedded: bool = False
+    version: int = 1
+    files: tuple[DataFile, ...] = ()
+    floor: Floor | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PublishedNumber:
+    """A test value from the literature, with its source and set-up."""
+
+    cell: str
+    data: str
+    value: float
+    source: str
+    setup: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TaskCard:
+    """A task as the platform knows it before any of its code runs.
+
+    Attributes:
+        version: Raised by hand when the task's numbers change; part of every trial's key.
+        data: Its data sets by name.
+        parameters: The `task.*` and `data.*` parameters.
+        module: Import path of its code.
+    """
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    metric: MetricCard
+    data: Mapping[str, DataCard]
+    default_data: str
+    module: str
+    parameters: tuple[Parameter, ...] = ()
+    published: tuple[PublishedNumber, ...] = field(default=())
+
+
+def parse_card(text: str, module: str, where: str) -> TaskCard:
+    """The card of a task.yaml's text.
+
+    Args:
+        module: Import path of the task's code.
+        where: The file's name, for messages.
+    Raises:
+        InputError: not YAML 1.2, or a key is missing, unknown or of a wrong type.
+    """
+    try:
+        content: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+        parameters = tuple(_parameter(name, declared, where) for name, declared in content.pop("parameters", {}).items())
+        card = TypeAdapter(TaskCard).validate_python({**content, "module": module, "parameters": parameters})
+    except YAMLError as error:
+        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if card.default_data not in card.data:
+        raise InputError(f"{where}: default_data '{card.default_data}' is not among its data sets: {', '.join(card.data)}")
+    return card
+
+
+def _parameter(name: str, declared: dict[str, Any], where: str) -> Parameter:
+    if not name.startswith(("task.", "data.")):
+        raise InputError(f"{where}: parameter '{name}' must start with task. or data.")
+    try:
+        choices = {"choices": tuple(declared["choices"])} if "choices" in declared else {}
+        parameter = Parameter(**{"name": name, **declared, **choices})
+    except TypeError as error:
+        raise InputError(f"{where}: parameter '{name}': {error}") from error
+    parameter.check(parameter.default)
+    return parameter

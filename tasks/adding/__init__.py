@@ -1,0 +1,1 @@
+"""The adding problem: remember two marked numbers and give their sum."""

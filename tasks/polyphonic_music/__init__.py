@@ -1,0 +1,1 @@
+"""Polyphonic music: which notes sound next."""

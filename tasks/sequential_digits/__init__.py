@@ -1,0 +1,1 @@
+"""Sequential digits: an image read as a sequence, classified after the last step."""
