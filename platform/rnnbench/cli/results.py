@@ -135,7 +135,7 @@ def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> Path
 def _never_ran(ledger: "Ledger", name: str) -> str:
     from rnnbench.base.errors import InputError
     from rnnbench.base.names import suggest
-    from rnnbench.search.sweepfile import find_sweep_file
+    from rnnbench.search.find import find_sweep_file
 
     try:
         find_sweep_file(name)

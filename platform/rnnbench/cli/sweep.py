@@ -82,7 +82,8 @@ def _plan(file: str, name: str | None, changes: list[str], num_samples: int | No
 
     from rnnbench.base.errors import DataError, SweepFileError
     from rnnbench.search.plan import plan
-    from rnnbench.search.sweepfile import find_sweep_file, read_sweep
+    from rnnbench.search.find import find_sweep_file
+    from rnnbench.search.sweepfile import read_sweep
     from rnnbench.task.catalogue import get_task
     from rnnbench.task.sources import data_home, fingerprint, locate
 

@@ -1,0 +1,128 @@
+"""Distributions of a searched parameter: what each means, what it accepts, how it draws."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnbench.base.parameters import Value
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A distribution over a parameter's values.
+
+    Attributes:
+        kind: `value` (fixed), `choice`, `grid`, or a continuous or integer distribution.
+        values: The listed values, or the distribution's arguments.
+    """
+
+    kind: str
+    values: tuple[Value, ...]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the values are a finite list."""
+        return self.kind in LISTED
+
+    def draw(self, seed: int) -> Value:
+        """One value from the stream of a seed; for a grid, see `values`."""
+        rng = np.random.default_rng(seed)
+        if self.is_listed:
+            return self.values[int(rng.integers(len(self.values)))]
+        return DRAWS[self.kind](rng, *(float(value) for value in self.values if isinstance(value, int | float)))
+
+    def extremes(self) -> list[Value]:
+        """Values that any draw lies between, or all values: what a parameter's range is checked against."""
+        if self.is_listed:
+            return list(self.values)
+        if self.kind == "normal":
+            return []
+        low, high = (value for value in self.values[:2] if isinstance(value, int | float))
+        if self.kind == "one_minus_loguniform":
+            return [1 - high, 1 - low]
+        return [int(low), int(high)] if self.kind in WHOLE else [float(low), float(high)]
+
+
+LISTED = ("value", "choice", "grid")
+WHOLE = ("randint", "lograndint")
+
+Draw = Callable[..., Value]
+
+
+def _loguniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return min(max(math.exp(rng.uniform(math.log(low), math.log(high))), low), high)
+
+
+def _lograndint(rng: np.random.Generator, low: float, high: float) -> int:
+    # Log-uniform over [low, high + 1), rounded down: every whole number's share is log((n + 1) / n).
+    return min(int(_loguniform(rng, low, high + 1)), int(high))
+
+
+def _quniform(rng: np.random.Generator, low: float, high: float, step: float) -> float:
+    return low + step * int(rng.integers(0, math.floor((high - low) / step + 1e-9) + 1))
+
+
+DRAWS: dict[str, Draw] = {
+    "uniform": lambda rng, low, high: float(rng.uniform(low, high)),
+    "loguniform": _loguniform,
+    "one_minus_loguniform": lambda rng, low, high: 1.0 - _loguniform(rng, low, high),
+    "normal": lambda rng, mean, std: float(rng.normal(mean, std)),
+    "randint": lambda rng, low, high: int(rng.integers(int(low), int(high) + 1)),
+    "lograndint": _lograndint,
+    "quniform": _quniform,
+}
+ARGUMENTS = {
+    "uniform": "[low, high]",
+    "loguniform": "[low, high], both above 0",
+    "one_minus_loguniform": "[low, high] of u in 1 - u, both above 0",
+    "normal": "[mean, standard deviation]",
+    "randint": "[low, high], whole numbers, both included",
+    "lograndint": "[low, high], whole numbers from 1, both included",
+    "quniform": "[low, high, step]",
+}
+KINDS = (*LISTED, *DRAWS)
+
+
+def build_domain(kind: str, arguments: Any) -> Domain:
+    """A domain from its name and the plain data behind it.
+
+    Raises:
+        ValueError: the arguments do not fit; the text says what is wrong and what is allowed.
+    """
+    if kind == "value":
+        return Domain(kind, (arguments,))
+    if not isinstance(arguments, list):
+        raise ValueError(f"{kind} needs a list, {ARGUMENTS.get(kind, '[value, ...]')}")
+    if kind in LISTED:
+        if not arguments:
+            raise ValueError(f"{kind} is empty; list at least one value")
+        if len({(type(value).__name__, str(value)) for value in arguments}) < len(arguments):
+            raise ValueError(f"{kind} lists a value twice")
+        return Domain(kind, tuple(arguments))
+    _check_numbers(kind, arguments)
+    return Domain(kind, tuple(arguments))
+
+
+def _check_numbers(kind: str, numbers: Sequence[Any]) -> None:
+    wanted = f"{kind} needs {ARGUMENTS[kind]}"
+    expected = 3 if kind == "quniform" else 2
+    if len(numbers) != expected or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        raise ValueError(wanted)
+    if any(not math.isfinite(number) for number in numbers):
+        raise ValueError(f"{wanted}; NaN and infinity are not allowed")
+    if kind in WHOLE and any(not isinstance(number, int) for number in numbers):
+        raise ValueError(wanted)
+    if kind == "normal":
+        if numbers[1] <= 0:
+            raise ValueError(f"normal: the standard deviation is {numbers[1]:g}, must be above 0")
+        return
+    low, high = numbers[:2]
+    if low >= high:
+        raise ValueError(f"{kind}: low {low:g} is not below high {high:g}")
+    if "log" in kind and low <= 0:
+        raise ValueError(f"{kind}: low is {low:g}, a log range must start above 0")
+    if kind == "quniform" and not 0 < numbers[2] <= high - low:
+        raise ValueError(f"quniform: step is {numbers[2]:g}, must be above 0 and at most high - low")

@@ -1,0 +1,210 @@
+"""From a parsed document to a valid SweepFile: every key known, every value of its type, every name found."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameError
+from rnnbench.base.names import is_safe, printable, suggest
+from rnnbench.base.parameters import Value
+from rnnbench.cells.table import get_cell
+from rnnbench.search.document import Document
+from rnnbench.search.space import read_space
+from rnnbench.search.sweepfile import Confirm, Resources, Search, SweepFile, TaskChoice
+from rnnbench.task.catalogue import get_task
+from rnnbench.task.cards import TaskCard
+from rnnbench.task.sources import get_data_card
+from rnnbench.trial.spec import Budget
+
+KEYS = ("name", "task", "cells", "search", "scheduler", "budget", "replicates", "confirm", "resources", "space")
+METHODS = ("grid", "random")
+LATER_METHODS = ("tpe", "cmaes", "quasirandom")
+LATER_SCHEDULERS = ("asha", "hyperband", "median", "halving")
+
+
+class Reader:
+    """Reads one document; each method reads one key of it."""
+
+    def __init__(self, document: Document, path: Path) -> None:
+        self.document = document
+        self.path = path
+        self.content: dict[str, Any] = {}
+
+    def read(self) -> SweepFile:
+        """The valid sweep file.
+
+        Raises:
+            SweepFileError: at the first thing that is not valid.
+        """
+        if not isinstance(self.document.content, dict):
+            found = "empty" if self.document.content is None else "not a mapping"
+            raise SweepFileError(f"the file is {found}; it needs at least task, cells and search (see search_spaces/lstm.yaml)", self.document.name)
+        self.content = self.document.content
+        self._known(self.content, KEYS, ())
+        tasks, cells = self._tasks(), self._cells()
+        self._scheduler()
+        search = self._search()
+        return SweepFile(
+            name=self._name(),
+            path=self.path.absolute(),
+            text=self.document.text,
+            tasks=tasks,
+            cells=cells,
+            search=search,
+            budget=self._budget(),
+            replicates=self._whole(("replicates",), 1, low=1, high=1000),
+            confirm=self._confirm(),
+            resources=self._resources(),
+            space=read_space(self.document, self._section("space"), tasks, cells, search.method),
+            document=self.document,
+        )
+
+    def _name(self) -> str:
+        name = self.content.get("name", self.path.stem)
+        if not isinstance(name, str) or not is_safe(name):
+            raise self._error(f"name is {printable(repr(name))}, must be letters, digits, '.', '_' or '-', at most 100", "name")
+        return name
+
+    def _tasks(self) -> tuple[TaskChoice, ...]:
+        if self.content.get("task") is None:
+            raise SweepFileError(f"the key 'task' is missing{self._hint('task')}", self.document.where())
+        given = self.content["task"]
+        listed = given if isinstance(given, list) else [given]
+        if not listed:
+            raise self._error("task is an empty list; name at least one task", "task")
+        choices = [self._task(item, ("task", number) if isinstance(given, list) else ("task",)) for number, item in enumerate(listed)]
+        names = [choice.name for choice in choices]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise self._error(f"task '{name}' stands twice; compare its data sets in sweeps of their own", "task", number)
+        return tuple(choices)
+
+    def _task(self, item: Any, path: tuple[str | int, ...]) -> TaskChoice:
+        fields = {"name": item} if isinstance(item, str) else item
+        if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
+            raise self._error("a task is a name, or {name: NAME, data: SET, ...options}", *path)
+        try:
+            card = get_task(fields["name"])
+        except UnknownNameError as error:
+            raise self._error(str(error), *path, *(("name",) if isinstance(item, dict) else ())) from error
+        data = fields.get("data", card.default_data)
+        if isinstance(data, dict):
+            raise self._error(f"data: {{path: ...}} is not available yet; known sets: {', '.join(card.data)}", *path, "data")
+        try:
+            get_data_card(card, str(data))
+        except UnknownNameError as error:
+            raise self._error(str(error), *path, "data") from error
+        options = {name: value for key, value in fields.items() if key not in ("name", "data") for name, value in [self._option(card, key, value, path)]}
+        return TaskChoice(card.name, str(data), options)
+
+    def _option(self, card: TaskCard, key: str, value: Any, path: tuple[str | int, ...]) -> tuple[str, Value]:
+        known = {name: parameter for parameter in card.parameters for name in (parameter.name, parameter.name.split(".", 1)[1])}
+        if key not in known:
+            hint = suggest(key, [parameter.name.split(".", 1)[1] for parameter in card.parameters])
+            raise SweepFileError(f"no option '{printable(key)}' in task '{card.name}'{hint}", self.document.where(*path, key, key=True))
+        try:
+            return known[key].name, known[key].check(value)
+        except ParameterError as error:
+            raise self._error(str(error), *path, key) from error
+
+    def _cells(self) -> tuple[str, ...]:
+        cells = self.content.get("cells")
+        if cells is None:
+            raise SweepFileError(f"the key 'cells' is missing{self._hint('cells')}", self.document.where())
+        if not isinstance(cells, list) or not cells or not all(isinstance(cell, str) for cell in cells):
+            raise self._error("cells must be a list of names, e.g. [elman, gru, lstm]", "cells")
+        for number, cell in enumerate(cells):
+            if cell in cells[:number]:
+                raise self._error(f"cell '{cell}' stands twice", "cells", number)
+            try:
+                get_cell(cell)
+            except UnknownNameError as error:
+                raise self._error(str(error), "cells", number) from error
+        return tuple(cells)
+
+    def _search(self) -> Search:
+        fields = self._section("search")
+        self._known(fields, ("method", "num_samples", "seed"), ("search",))
+        method = fields.get("method", "random")
+        if method in LATER_METHODS:
+            raise self._error(f"search method '{method}' is not available yet; available: {', '.join(METHODS)}", "search", "method")
+        if method not in METHODS:
+            raise self._error(f"no search method '{printable(str(method))}'{suggest(str(method), METHODS)}", "search", "method")
+        if method == "random" and "num_samples" not in fields:
+            raise self._error("search.num_samples is missing: how many draws per task and cell?", "search")
+        num_samples = self._whole(("search", "num_samples"), 1, low=1, high=1_000_000)
+        if method == "grid" and num_samples != 1:
+            raise self._error("a grid has no draws to repeat; for more seeds of each point set replicates", "search", "num_samples")
+        return Search(method, num_samples, self._whole(("search", "seed"), 0, low=0, high=2**63 - 1))
+
+    def _scheduler(self) -> None:
+        scheduler = self.content.get("scheduler")
+        if scheduler is None:
+            return
+        name = scheduler.get("name") if isinstance(scheduler, dict) else scheduler
+        if name in LATER_SCHEDULERS:
+            raise self._error(f"scheduler '{name}' is not available yet; leave the key out to train every trial to its end", "scheduler")
+        raise self._error(f"no scheduler '{printable(str(name))}'; leave the key out to train every trial to its end", "scheduler")
+
+    def _budget(self) -> Budget:
+        fields = self._section("budget")
+        self._known(fields, ("max_epochs", "patience", "max_seconds"), ("budget",))
+        epochs = self._whole(("budget", "max_epochs"), Budget.max_epochs, low=1, high=10_000_000)
+        patience = self._whole(("budget", "patience"), 0, low=1, high=10_000_000) if fields.get("patience") is not None else None
+        seconds = fields.get("max_seconds")
+        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e12):
+            raise self._error(f"budget.max_seconds is {printable(repr(seconds))}, must be a number above 0", "budget", "max_seconds")
+        return Budget(epochs, patience, None if seconds is None else float(seconds))
+
+    def _confirm(self) -> Confirm | None:
+        if self.content.get("confirm") is None:
+            return None
+        self._known(self._section("confirm"), ("top_k", "seeds"), ("confirm",))
+        top_k = self._whole(("confirm", "top_k"), Confirm.top_k, low=1, high=1000)
+        return Confirm(top_k, self._whole(("confirm", "seeds"), Confirm.seeds, low=1, high=1000))
+
+    def _resources(self) -> Resources:
+        fields = self._section("resources")
+        self._known(fields, ("cpus", "gpus", "workers", "max_concurrent"), ("resources",))
+        gpus = fields.get("gpus", 0)
+        if isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus <= 1024:
+            raise self._error(f"resources.gpus is {printable(repr(gpus))}, must be a number from 0", "resources", "gpus")
+        if gpus:
+            raise self._error("resources.gpus above 0 is not available yet; trials run on CPUs", "resources", "gpus")
+        workers = self._whole(("resources", "workers"), 1, low=1, high=1024)
+        if workers > 1:
+            raise self._error("resources.workers above 1 is not available yet", "resources", "workers")
+        concurrent = None
+        if fields.get("max_concurrent") is not None:
+            concurrent = self._whole(("resources", "max_concurrent"), 1, low=1, high=100_000)
+        return Resources(self._whole(("resources", "cpus"), 1, low=1, high=1024), float(gpus), workers, concurrent)
+
+    def _section(self, name: str) -> dict[str, Any]:
+        section = self.content.get(name)
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            raise self._error(f"{name} must be a mapping, not {printable(repr(section))}", name)
+        return section
+
+    def _whole(self, path: tuple[str, ...], default: int, *, low: int, high: int) -> int:
+        value: Any = self.content
+        for part in path:
+            value = (value or {}).get(part)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._error(f"{'.'.join(path)} is {printable(repr(value))}, must be a whole number from {low}", *path)
+        return value
+
+    def _known(self, fields: dict[str, Any], known: Iterable[str], path: tuple[str, ...]) -> None:
+        for key in fields:
+            if key not in known:
+                place = f" in {'.'.join(path)}" if path else ""
+                raise SweepFileError(f"no key '{printable(key)}'{place}{suggest(key, known)}", self.document.where(*path, key, key=True))
+
+    def _hint(self, key: str) -> str:
+        return f"; e.g. {key}: {'sequential_digits' if key == 'task' else '[lstm]'}"
+
+    def _error(self, message: str, *path: str | int) -> SweepFileError:
+        return SweepFileError(message, self.document.where(*path))

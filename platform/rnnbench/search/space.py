@@ -1,0 +1,162 @@
+"""The space of a sweep file: each parameter declared, each value allowed, each condition needed and possible."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnnbench.base.errors import ParameterError, SweepFileError
+from rnnbench.base.names import printable, suggest
+from rnnbench.base.parameters import Parameter, Value
+from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
+from rnnbench.cells.table import get_cell
+from rnnbench.search.document import Document
+from rnnbench.search.domains import KINDS, LISTED, Domain, build_domain
+from rnnbench.search.sweepfile import Dimension, TaskChoice
+from rnnbench.task.catalogue import get_task
+from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
+
+COMMON = (*NETWORK_PARAMETERS, *OPTIMIZER_PARAMETERS, *TRAINING_PARAMETERS)
+LATER = ("network.param_budget",)
+
+
+def declared_for(task: str, cell: str) -> tuple[Parameter, ...]:
+    """Every parameter a trial of this task and cell may have."""
+    return (*COMMON, *get_cell(cell).parameters, *get_task(task).parameters)
+
+
+def read_space(document: Document, content: Mapping[str, Any], tasks: Sequence[TaskChoice], cells: Sequence[str], method: str) -> tuple[Dimension, ...]:
+    """The dimensions of `space`, in the file's order.
+
+    Raises:
+        SweepFileError: at the first line that is not valid.
+    """
+    space = _Space(document, tasks, cells, method)
+    for name, line in content.items():
+        space.read(name, line)
+    space.check()
+    return tuple(space.dimensions.values())
+
+
+class _Space:
+    def __init__(self, document: Document, tasks: Sequence[TaskChoice], cells: Sequence[str], method: str) -> None:
+        self.document = document
+        self.method = method
+        self.owners: dict[str, tuple[Value, ...]] = {"task": tuple(task.name for task in tasks), "cell": tuple(cells)}
+        self.options = {name for task in tasks for name in task.options}
+        self.dimensions: dict[str, Dimension] = {}
+        # Which values of `task` or `cell` have the parameter; the common ones are everywhere.
+        self.declared: dict[str, Parameter] = {parameter.name: parameter for parameter in COMMON}
+        self.owned: dict[str, dict[str, list[Value]]] = {}
+        for owner, parameters in [("cell", lambda name: get_cell(name).parameters), ("task", lambda name: get_task(name).parameters)]:
+            for member in self.owners[owner]:
+                for parameter in parameters(str(member)):
+                    self.declared[parameter.name] = parameter
+                    self.owned.setdefault(parameter.name, {}).setdefault(owner, []).append(member)
+
+    def read(self, name: str, line: Any) -> None:
+        if name in LATER:
+            raise self._at_key(f"'{name}' is not available yet; set network.hidden_size", name)
+        if name not in self.declared:
+            raise self._at_key(f"no parameter '{printable(name)}'{suggest(name, self.declared)}", name)
+        if name in self.options:
+            raise self._at_key(f"'{name}' is set in the task's options too; set it in one place", name)
+        kind, arguments, when = self._split(name, line)
+        try:
+            domain = build_domain(kind, arguments)
+        except ValueError as error:
+            raise self._error(f"{name}: {error}", name, kind) from error
+        if self.method == "grid" and not domain.is_listed:
+            raise self._error(f"{name}: a grid search needs listed values (choice or grid), not {kind}", name, kind)
+        self.dimensions[name] = Dimension(name, self._checked(name, domain), self._when(name, when))
+
+    def check(self) -> None:
+        for name, dimension in self.dimensions.items():
+            for condition, values in dimension.when.items():
+                self._check_condition(name, condition, values)
+            for owner, members in self.owned.get(name, {}).items():
+                self._check_needed(name, owner, tuple(members))
+            for other, allowed in self.declared[name].when.items():
+                self._check_needed(name, other, allowed)
+        for name in self.dimensions:
+            self._check_cycle(name, ())
+
+    def _split(self, name: str, line: Any) -> tuple[str, Any, Any]:
+        if isinstance(line, list):
+            raise self._error(f"{name} is a list; write {{choice: [...]}} to search it", name)
+        if not isinstance(line, dict):
+            return "value", line, None
+        kinds = [key for key in line if key != "when"]
+        for key in kinds:
+            if key not in KINDS:
+                raise SweepFileError(f"{name}: no distribution '{printable(key)}'{suggest(key, KINDS)}", self.document.where("space", name, key, key=True))
+        if len(kinds) != 1:
+            found = "no distribution" if not kinds else f"{len(kinds)} distributions ({', '.join(kinds)})"
+            raise self._error(f"{name} has {found}; give one of {', '.join(KINDS)}", name)
+        return kinds[0], line[kinds[0]], line.get("when")
+
+    def _checked(self, name: str, domain: Domain) -> Domain:
+        parameter = self.declared[name]
+        try:
+            if domain.is_listed:
+                return Domain(domain.kind, tuple(parameter.check(value) for value in domain.values))
+            if parameter.kind not in ("int", "float"):
+                raise ParameterError(f"{name} is drawn by {domain.kind}, must be {parameter.allowed()}")
+            for value in domain.extremes():
+                parameter.check(value)
+        except ParameterError as error:
+            raise self._error(str(error), name, domain.kind) from error
+        return domain
+
+    def _when(self, name: str, when: Any) -> dict[str, tuple[Value, ...]]:
+        if when is None:
+            return {}
+        if not isinstance(when, dict) or not when:
+            raise self._error(f"{name}: when must be a mapping, e.g. when: {{optimizer.name: [sgd]}}", name, "when")
+        return {condition: tuple(values) if isinstance(values, list) else (values,) for condition, values in when.items()}
+
+    def _check_condition(self, name: str, condition: str, values: tuple[Value, ...]) -> None:
+        if condition not in self.declared and condition not in self.owners:
+            hint = suggest(condition, [*self.declared, *self.owners])
+            raise SweepFileError(f"{name}: when names '{printable(condition)}', which is no parameter{hint}", self.document.where("space", name, "when", condition, key=True))
+        possible = self._possible(condition)
+        for number, value in enumerate(values):
+            if possible is not None and value not in possible:
+                known = ", ".join(map(str, possible))
+                path = ("when", condition, number) if isinstance(self.document.content["space"][name]["when"][condition], list) else ("when", condition)
+                raise self._error(f"{name}: {condition} is never {printable(str(value))} in this sweep; it can be: {known}", name, *path)
+        if not values:
+            raise self._error(f"{name}: when lists no value for {condition}", name, "when", condition)
+
+    def _check_needed(self, name: str, condition: str, allowed: tuple[Value, ...]) -> None:
+        possible = self._possible(condition)
+        if possible is None:
+            return
+        good = [value for value in possible if value in allowed]
+        words = f"{name} exists only with {condition} {' or '.join(map(str, allowed))}"
+        if not good:
+            raise self._at_key(f"{words}; in this sweep it is {', '.join(map(str, possible))}", name)
+        given = self.dimensions[name].when.get(condition, tuple(possible))
+        if any(value not in allowed for value in given):
+            raise self._at_key(f"{words}; add when: {{{condition}: [{', '.join(map(str, good))}]}}", name)
+
+    def _possible(self, name: str) -> list[Value] | None:
+        """The values a condition can have in this sweep; None where they are not listed."""
+        if name in self.owners:
+            return list(self.owners[name])
+        dimension, default = self.dimensions.get(name), self.declared[name].default
+        if dimension is None:
+            return [default]
+        if dimension.domain.kind not in LISTED:
+            return None
+        return [*dimension.domain.values] + ([default] if dimension.when and default not in dimension.domain.values else [])
+
+    def _check_cycle(self, name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise self._error(f"{name}: its when depends on itself ({' -> '.join([*path, name])})", path[0], "when")
+        for condition in self.dimensions[name].when if name in self.dimensions else ():
+            self._check_cycle(condition, (*path, name))
+
+    def _at_key(self, message: str, name: str) -> SweepFileError:
+        return SweepFileError(message, self.document.where("space", name, key=True))
+
+    def _error(self, message: str, name: str, *path: str | int) -> SweepFileError:
+        return SweepFileError(message, self.document.where("space", name, *path))

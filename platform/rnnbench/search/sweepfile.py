@@ -1,0 +1,119 @@
+"""The sweep file: what a person writes, checked as a whole before anything starts, as frozen plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rnnbench.base.canonical import Plain
+from rnnbench.base.parameters import Value
+from rnnbench.search.document import Document
+from rnnbench.search.domains import Domain
+from rnnbench.trial.spec import Budget
+
+
+@dataclass(frozen=True)
+class TaskChoice:
+    """A task of the sweep with its data set; `options` are parameters fixed for this task, by full name."""
+
+    name: str
+    data: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How values are chosen: method, draws per task and cell, seed."""
+
+    method: str = "random"
+    num_samples: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The best `top_k` configurations of each task and cell are trained again with `seeds` fresh seeds."""
+
+    top_k: int = 1
+    seeds: int = 5
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial gets: CPUs (threads), GPUs, data-parallel workers; and how many trials run at once (None: all that fit)."""
+
+    cpus: int = 1
+    gpus: float = 0.0
+    workers: int = 1
+    max_concurrent: int | None = None
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One line of the space: a parameter, its domain, and the values of others under which it applies.
+
+    `when` names other parameters, or `cell`, or `task`, each with the values that allow this one.
+    """
+
+    name: str
+    domain: Domain
+    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """A valid sweep file, every name and value checked."""
+
+    name: str
+    path: Path
+    text: str
+    tasks: tuple[TaskChoice, ...]
+    cells: tuple[str, ...]
+    search: Search
+    budget: Budget
+    replicates: int
+    confirm: Confirm | None
+    resources: Resources
+    space: tuple[Dimension, ...]
+    document: Document = field(repr=False, compare=False)
+
+    def settings(self) -> dict[str, Plain]:
+        """The resolved file as plain data, in the form of the file itself."""
+        return {
+            "name": self.name,
+            "task": [{"name": task.name, "data": task.data, **task.options} for task in self.tasks],
+            "cells": list(self.cells),
+            "search": asdict(self.search),
+            "budget": asdict(self.budget),
+            "replicates": self.replicates,
+            "confirm": asdict(self.confirm) if self.confirm else None,
+            "resources": asdict(self.resources),
+            "space": {dimension.name: _line(dimension) for dimension in self.space},
+        }
+
+    def where(self, *path: str | int) -> str:
+        """`file:line:column` of a value in the file."""
+        return self.document.where(*path)
+
+
+def read_sweep(path: Path, *, name: str | None = None, overrides: Sequence[str] = (), num_samples: int | None = None) -> SweepFile:
+    """Reads and checks a sweep file.
+
+    Args:
+        name: Name of the sweep instead of the file's.
+        overrides: `KEY=VALUE` texts that change the file's values; VALUE is YAML.
+        num_samples: Draws per task and cell instead of the file's.
+    Raises:
+        SweepFileError: anything that is not valid, at its place in the file.
+    """
+    from rnnbench.search.overrides import override
+    from rnnbench.search.reader import Reader
+
+    return Reader(override(path, overrides, name, num_samples), path).read()
+
+
+def _line(dimension: Dimension) -> dict[str, Any]:
+    domain = dimension.domain
+    content: dict[str, Any] = {domain.kind: domain.values[0] if domain.kind == "value" else list(domain.values)}
+    when = {name: list(values) for name, values in dimension.when.items()}
+    return content | ({"when": when} if when else {})
