@@ -121,6 +121,6 @@ def test_the_plain_loop_of_a_textbook_gives_the_same_losses() -> None:
         loss = module.loss(module(batch), batch)
         loss.backward()
         optimizer.step()
-        expected.append(float(loss))
+        expected.append(float(loss.detach()))
     # The loop shuffles the rows of its only batch, so sums differ by rounding.
     assert losses == pytest.approx(expected, rel=1e-5)

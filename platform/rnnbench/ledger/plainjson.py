@@ -1,0 +1,23 @@
+"""Plain data as the ledger stores it: valid JSON that also holds NaN and the infinities."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_TAG = "$float"
+
+
+def encode(value: Any) -> Any:
+    """Plain data without a float that JSON cannot hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_TAG: repr(value)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    return [encode(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def decode(value: Any) -> Any:
+    """What `encode` was given (tuples as lists)."""
+    if isinstance(value, dict):
+        return float(value[_TAG]) if value.keys() == {_TAG} else {key: decode(item) for key, item in value.items()}
+    return [decode(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,245 @@
+"""The MLflow mirror: delivers the ledger's outbox, late if it must, never in a trial's way. The only file that imports mlflow.
+
+One experiment for each sweep, a parent run, and a child run for each finished trial. A run is found again by its key before
+one is made, so an event delivered twice, or half before a crash, has one effect.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.ledger.records import EpochRecord, OutboxRecord, Status, TrialRecord
+from rnnbench.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, Run
+
+log = logging.getLogger(__name__)
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # The outbox retries; the client must not hold it for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+BATCH_EVENTS = 50
+POLL_S = 0.5
+LONGEST_WAIT_S = 60.0
+# MLflow's limits for one log_batch.
+MAX_METRICS, MAX_PARAMS = 1000, 100
+MAX_VALUE_CHARS = 500
+
+PARENT = "rnnbench.parent"
+
+
+class Mirror:
+    """Delivers one ledger's outbox to one tracking server.
+
+    Args:
+        tracking_uri: Absolute, e.g. sqlite:////home/me/runs/mlflow.db or http://127.0.0.1:5000.
+        artifact_root: Where a database without a server keeps artifacts.
+    """
+
+    def __init__(self, ledger_url: str, tracking_uri: str, *, artifact_root: Path) -> None:
+        self._ledger_url = ledger_url
+        self._tracking_uri = tracking_uri
+        self._artifact_root = artifact_root
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Delivers in the background from now on."""
+        self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
+        self._thread.start()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything is delivered; says whether it was within the time."""
+        deadline = time.monotonic() + timeout_s
+        with Ledger.open(self._ledger_url) as ledger:
+            while ledger.outbox_size():
+                if time.monotonic() > deadline:
+                    return False
+                self._wake.set()
+                time.sleep(0.05)
+        return True
+
+    def stop(self) -> None:
+        """Ends the background delivery after the batch in hand."""
+        self._ended.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=LONGEST_WAIT_S)
+
+    def deliver_all(self) -> int:
+        """Delivers everything in this thread and returns how many events.
+
+        Raises:
+            mlflow.exceptions.MlflowException: the server does not take it; what was taken stays marked.
+        """
+        delivered = 0
+        with Ledger.open(self._ledger_url) as ledger:
+            delivery = _Delivery(ledger, self._client(), self._artifact_root)
+            while events := ledger.outbox(BATCH_EVENTS):
+                for event in events:
+                    delivery.deliver(event)
+                    ledger.mark_delivered([event.id])
+                    delivered += 1
+        return delivered
+
+    def log_report(self, sweep: str, folder: Path, note: str) -> bool:
+        """Attaches a report's files to the sweep's parent run and sets its note; says whether the server took them."""
+        try:
+            with Ledger.open(self._ledger_url) as ledger:
+                delivery = _Delivery(ledger, self._client(), self._artifact_root)
+                delivery.attach(sweep, folder, note)
+        except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the sweep is not its victim
+            log.warning("MLflow did not take the report of %s: %s", sweep, error)
+            return False
+        return True
+
+    def _client(self) -> "MlflowClient":
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self._tracking_uri)
+
+    def _run(self) -> None:
+        wait_s, warned, delivery = POLL_S, False, None
+        with Ledger.open(self._ledger_url) as ledger:
+            while not self._ended.is_set():
+                try:
+                    for event in ledger.outbox(BATCH_EVENTS):
+                        delivery = delivery or _Delivery(ledger, self._client(), self._artifact_root)
+                        delivery.deliver(event)
+                        ledger.mark_delivered([event.id])
+                        if self._ended.is_set():
+                            return
+                    wait_s = POLL_S
+                except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the sweep is not its victim
+                    if not warned:
+                        log.warning("MLflow does not answer, the results wait in the ledger (rnnbench sync): %s", str(error)[:300])
+                    warned, wait_s, delivery = True, min(2 * wait_s, LONGEST_WAIT_S), None
+                self._wake.wait(wait_s)
+                self._wake.clear()
+
+
+class _Delivery:
+    """Turns events into MLflow's experiments and runs."""
+
+    def __init__(self, ledger: Ledger, client: "MlflowClient", artifact_root: Path) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._artifact_root = artifact_root
+        self._experiments: dict[str, str] = {}
+
+    def deliver(self, event: OutboxRecord) -> None:
+        """Has one event's effect, however often it is called."""
+        parent = self._parent(event.sweep)
+        if event.kind == "trial_finished" and event.trial_key is not None:
+            trial = self._ledger.get_trial(event.sweep, event.trial_key)
+            self._log_trial(event.sweep, parent, trial, self._ledger.epochs([trial.key]).get(trial.key, []))
+        elif event.kind == "sweep_ended":
+            self._client.set_terminated(parent.info.run_id, "FINISHED")
+
+    def attach(self, sweep: str, folder: Path, note: str) -> None:
+        """Puts a report's files and a note on the sweep's parent run, and the note on its experiment."""
+        run_id = self._parent(sweep).info.run_id
+        for name in ("report.html", "report.md", "report.json"):
+            if (folder / name).exists():
+                self._client.log_artifact(run_id, str(folder / name))
+        if (folder / "figures").is_dir():
+            self._client.log_artifacts(run_id, str(folder / "figures"), "figures")
+        self._client.set_tag(run_id, "mlflow.note.content", note)
+        self._client.set_experiment_tag(self._experiment(sweep), "mlflow.note.content", note)
+
+    def _experiment(self, sweep: str) -> str:
+        if sweep not in self._experiments:
+            found = self._client.get_experiment_by_name(sweep)
+            if found is None:
+                location = (self._artifact_root / sweep).as_uri()
+                self._experiments[sweep] = self._client.create_experiment(sweep, artifact_location=location)
+            else:
+                self._experiments[sweep] = found.experiment_id
+        return self._experiments[sweep]
+
+    def _parent(self, sweep: str) -> "Run":
+        found = self._find(sweep, PARENT)
+        if found is not None:
+            return found
+        record = self._ledger.get_sweep(sweep)
+        tags = {"rnnbench.key": PARENT, "rnnbench.sweep": sweep, "mlflow.note.content": f"Sweep `{sweep}` of rnnbench."}
+        tags |= {"mlflow.source.name": str(record.environment.get("command", "rnnbench")), "mlflow.user": ""}
+        start = round(record.created_at.timestamp() * 1000)
+        return self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=f"sweep {sweep}")
+
+    def _find(self, sweep: str, key: str) -> "Run | None":
+        runs = self._client.search_runs([self._experiment(sweep)], f"tags.`rnnbench.key` = '{key}'", max_results=1)
+        return runs[0] if runs else None
+
+    def _log_trial(self, sweep: str, parent: "Run", trial: TrialRecord, epochs: Sequence[EpochRecord]) -> None:
+        run = self._find(sweep, trial.key)
+        if run is None:
+            tags = {
+                "rnnbench.key": trial.key,
+                "mlflow.parentRunId": parent.info.run_id,
+                "task": trial.spec.task,
+                "data": trial.spec.data,
+                "cell": trial.spec.cell,
+                "seed": str(trial.spec.seed),
+                "stage": trial.spec.stage,
+                "status": trial.status,
+                "key": trial.key[:8],
+                "group": trial.group_key[:8],
+                "draw": str(trial.spec.draw),
+                "replicate": str(trial.spec.replicate),
+            }
+            name = f"{trial.spec.cell} {trial.key[:8]}" + (" confirm" if trial.spec.stage == "confirm" else "")
+            start = _milliseconds(trial.started_at)
+            run = self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=name)
+        run_id = run.info.run_id
+        for metrics, params in _batches(_metrics(trial, epochs), _params(trial)):
+            self._client.log_batch(run_id, metrics=metrics, params=params)
+        status = "FINISHED" if trial.status == Status.COMPLETED else "FAILED"
+        self._client.set_terminated(run_id, status, end_time=_milliseconds(trial.ended_at))
+
+
+def _metrics(trial: TrialRecord, epochs: Sequence[EpochRecord]) -> "list[Metric]":
+    from mlflow.entities import Metric
+
+    start, end = _milliseconds(trial.started_at) or 0, _milliseconds(trial.ended_at) or 0
+    found = [
+        Metric(name, float(value), start + round(epoch.wall_s * 1000), epoch.epoch) for epoch in epochs for name, value in epoch.metrics.items()
+    ]
+    facts: dict[str, Any] = {"best": trial.best, "best_epoch": trial.best_epoch, "wall_s": trial.wall_s}
+    facts |= {name: trial.outcome.get(name) for name in ("num_parameters", "peak_memory_bytes")}
+    facts |= {f"test_{name}": value for name, value in (trial.outcome.get("test") or {}).items()}
+    last = epochs[-1].epoch if epochs else 0
+    return found + [Metric(name, float(value), end, last) for name, value in facts.items() if value is not None]
+
+
+def _params(trial: TrialRecord) -> "list[Param]":
+    from mlflow.entities import Param
+
+    values = {"cell": trial.spec.cell, "task": trial.spec.task, "data": trial.spec.data, "seed": trial.spec.seed, **trial.spec.parameters}
+    return [Param(name, str(value)[:MAX_VALUE_CHARS]) for name, value in values.items()]
+
+
+def _batches(metrics: "list[Metric]", params: "list[Param]") -> "Iterable[tuple[list[Metric], list[Param]]]":
+    for start in range(0, max(len(metrics), 1), MAX_METRICS - MAX_PARAMS):
+        yield metrics[start : start + MAX_METRICS - MAX_PARAMS], params[:MAX_PARAMS] if start == 0 else []
+    for start in range(MAX_PARAMS, len(params), MAX_PARAMS):
+        yield [], params[start : start + MAX_PARAMS]
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
