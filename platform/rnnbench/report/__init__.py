@@ -1,0 +1,1 @@
+"""From the ledger to a comparison: tidy tables, statistics, figures, pages."""

@@ -1,0 +1,103 @@
+"""The statistics of a report; each says what it assumes and where it is from."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+RESAMPLES = 5000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its interval, the number of observations behind it, and the method's name."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    method: str
+
+
+def interquartile_mean(values: Sequence[float]) -> float:
+    """The mean of the middle half: 25 % cut from each end, whole observations only (floor(n / 4) of them).
+
+    Raises:
+        ValueError: no values.
+    Source: Agarwal et al. 2021, arXiv:2108.13264 (scipy.stats.trim_mean with 0.25, as rliable does).
+    """
+    if not len(values):
+        raise ValueError("no values")
+    return float(stats.trim_mean(np.asarray(values, dtype=float), 0.25))
+
+
+def bootstrap_iqm(values: Sequence[float], seed: int = 0) -> Interval | None:
+    """Interquartile mean with its percentile bootstrap interval, 95 %; None below three values.
+
+    Within one task and cell the stratified bootstrap of Agarwal et al. 2021 is this plain one: resampled are whole trials.
+    It describes what another random search of the same size over the same space would give.
+    """
+    if len(values) < 3:
+        return None
+    sample = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    draws: NDArray[np.float64] = rng.choice(sample, size=(RESAMPLES, len(sample)))
+    means = stats.trim_mean(draws, 0.25, axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(interquartile_mean(values), float(low), float(high), len(values), "percentile bootstrap over trials")
+
+
+def t_interval(values: Sequence[float]) -> Interval | None:
+    """Mean with Student's t interval, 95 %; None below two values. Assumes independent, roughly normal seeds."""
+    count = len(values)
+    if count < 2:
+        return None
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
+    return Interval(mean, mean - half, mean + half, count, "Student's t over seeds")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Welch's test between two groups: difference of the means, its 95 % interval, p-value before and after Holm."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+
+
+def welch_against(best: Sequence[float], others: Sequence[Sequence[float]]) -> list[Difference | None]:
+    """Welch's t-test of one group against each of the others, p corrected by Holm; None where a group has under two values.
+
+    Where both groups have no spread at all the test has no meaning and the answer is None too.
+    """
+    tests = []
+    for other in others:
+        usable = len(best) > 1 and len(other) > 1 and (np.ptp(best) > 0 or np.ptp(other) > 0)
+        tests.append(stats.ttest_ind(best, other, equal_var=False) if usable else None)
+    corrected = iter(holm([float(test.pvalue) for test in tests if test is not None]))
+    found: list[Difference | None] = []
+    for test, other in zip(tests, others, strict=True):
+        if test is None:
+            found.append(None)
+            continue
+        low, high = test.confidence_interval(CONFIDENCE)
+        value = float(np.mean(best)) - float(np.mean(other))
+        found.append(Difference(value, float(low), float(high), float(test.pvalue), next(corrected)))
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: adjusted p-values in the given order. Source: Holm 1979."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted

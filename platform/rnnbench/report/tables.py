@@ -1,0 +1,172 @@
+"""From records to the rows of a report: one summary for each task, data set and cell."""
+
+import statistics as plain
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnnbench.ledger.records import FINAL, Status, TrialRecord
+from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
+from rnnbench.report.study import Study
+from rnnbench.task.cards import TaskCard
+from rnnbench.task.catalogue import get_task
+
+BEST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One cell on one task and data set.
+
+    Attributes:
+        searched: Search trials, in order; `completed` those that ended well.
+        iqm: Of the completed search trials' best validation values.
+        winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
+        test: Mean test value of the winner with its interval; None below two seeds.
+    """
+
+    task: TaskCard
+    data: str
+    sweeps: tuple[str, ...]
+    cell: str
+    searched: tuple[TrialRecord, ...]
+    winner: tuple[TrialRecord, ...]
+    counts: Counter[Status]
+    best: TrialRecord | None
+    median: float | None
+    iqm: Interval | None
+    test_values: tuple[float, ...]
+    test: Interval | None
+
+    @property
+    def completed(self) -> list[TrialRecord]:
+        """Search trials with a result."""
+        return [trial for trial in self.searched if trial.status == Status.COMPLETED and trial.best is not None]
+
+    @property
+    def waiting(self) -> int:
+        """Planned trials that have not ended."""
+        return sum(number for status, number in self.counts.items() if status not in FINAL)
+
+    def top(self) -> list[TrialRecord]:
+        """The best search trials, best first."""
+        sign = sign_of(self.task)
+        return sorted(self.completed, key=lambda trial: (-sign * value(trial), trial.position))[:BEST_SHOWN]
+
+    def seconds(self) -> float | None:
+        """Median wall clock of a completed search trial."""
+        walls = [trial.wall_s for trial in self.completed if trial.wall_s is not None]
+        return plain.median(walls) if walls else None
+
+    def parameters(self) -> int | None:
+        """Weights of the winner's network, else of the best search trial's."""
+        chosen = self.winner[0] if self.winner else self.best
+        return chosen.outcome.get("num_parameters") if chosen else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells on one task and data set, best first.
+
+    Attributes:
+        tested: Whether the order is by confirmed test values; otherwise by best validation value.
+        differences: Of the leader against each of the others by name, where both have two seeds or more.
+        baselines: Validation values of methods without a recurrent network.
+    """
+
+    task: TaskCard
+    data: str
+    rows: tuple[Summary, ...]
+    tested: bool
+    differences: Mapping[str, Difference | None]
+    baselines: Mapping[str, float]
+
+
+def value(trial: TrialRecord) -> float:
+    """A completed trial's best validation value."""
+    assert trial.best is not None, "completed trials have a best value"
+    return trial.best
+
+
+def sign_of(task: TaskCard) -> float:
+    """1 where a higher metric is better, else -1."""
+    return 1.0 if task.metric.direction == "max" else -1.0
+
+
+def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
+    """One comparison for each task, data set and choice of task options; a trial that several sweeps hold counts once."""
+    groups: dict[tuple[str, str, str], dict[str, dict[str, TrialRecord]]] = {}
+    sweeps: dict[tuple[str, str, str, str], list[str]] = {}
+    for study in studies:
+        for trial in study.trials:
+            spec = trial.spec
+            options = {name: item for name, item in spec.parameters.items() if name.startswith("task.")}
+            place = (spec.task, spec.data, repr(sorted(options.items())))
+            groups.setdefault(place, {}).setdefault(spec.cell, {})[trial.key] = trial
+            names = sweeps.setdefault((*place, spec.cell), [])
+            if study.sweep.name not in names:
+                names.append(study.sweep.name)
+    found = []
+    for place, cells in groups.items():
+        rows = [_summarise(place, tuple(sweeps[(*place, cell)]), cell, list(trials.values())) for cell, trials in cells.items()]
+        found.append(_compare(rows))
+    return found
+
+
+def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord]) -> Summary:
+    task = get_task(place[0])
+    sign = sign_of(task)
+    searched = [trial for trial in trials if trial.spec.stage == "search"]
+    values = [trial.best for trial in searched if trial.status == Status.COMPLETED and trial.best is not None]
+    completed = [trial for trial in searched if trial.status == Status.COMPLETED and trial.best is not None]
+    winner = _winner([trial for trial in trials if trial.spec.stage == "confirm"], sign)
+    tests = [float(trial.outcome["test"][task.metric.name]) for trial in winner if trial.outcome.get("test")]
+    return Summary(
+        task=task,
+        data=place[1],
+        sweeps=sweeps,
+        cell=cell,
+        searched=tuple(searched),
+        winner=tuple(winner),
+        counts=Counter(trial.status for trial in trials),
+        best=max(completed, key=lambda trial: sign * value(trial)) if completed else None,
+        median=plain.median(values) if values else None,
+        iqm=bootstrap_iqm(values),
+        test_values=tuple(tests),
+        test=t_interval(tests),
+    )
+
+
+def _winner(confirmed: list[TrialRecord], sign: float) -> list[TrialRecord]:
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in confirmed:
+        if trial.status == Status.COMPLETED:
+            groups.setdefault(trial.group_key, []).append(trial)
+    return max(groups.values(), key=lambda group: sign * plain.fmean(map(value, group)), default=[])
+
+
+def _compare(rows: list[Summary]) -> Comparison:
+    sign = sign_of(rows[0].task)
+    tested = all(row.test_values for row in rows)
+
+    def rank(row: Summary) -> float:
+        if tested:
+            return -sign * plain.fmean(row.test_values)
+        return -sign * value(row.best) if row.best else float("inf")
+
+    ordered = sorted(rows, key=rank)
+    others = ordered[1:]
+    tests = welch_against(ordered[0].test_values, [row.test_values for row in others]) if tested else [None] * len(others)
+    baselines: dict[str, Any] = {}
+    for row in rows:
+        for trial in row.searched:
+            baselines |= trial.outcome.get("baselines") or {}
+    return Comparison(
+        task=rows[0].task,
+        data=rows[0].data,
+        rows=tuple(ordered),
+        tested=tested,
+        differences={row.cell: test for row, test in zip(others, tests, strict=True)},
+        baselines=baselines,
+    )

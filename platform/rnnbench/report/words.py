@@ -1,0 +1,90 @@
+"""The answer in words, generated from the numbers and never saying more than they do."""
+
+import statistics
+
+from rnnbench.ledger.records import Status
+from rnnbench.report.tables import Comparison, Summary, sign_of, value
+
+ALPHA = 0.05
+
+
+def number(quantity: float | None) -> str:
+    """A number for a table: four significant digits, a dash for none."""
+    if quantity is None:
+        return "-"
+    if quantity == 0 or 1e-3 <= abs(quantity) < 1e5:
+        text = f"{quantity:.4g}"
+        return f"{quantity:.0f}" if "e" in text else text
+    return f"{quantity:.2e}"
+
+
+def answer(comparison: Comparison) -> list[str]:
+    """Sentences: who leads, by how much, how sure, at what budget, and what stands beside it."""
+    rows, metric = comparison.rows, comparison.task.metric
+    leader = rows[0]
+    if leader.best is None:
+        return [f"No trial of {comparison.task.title} on {comparison.data} has a result yet, so there is nothing to compare."]
+    sentences = [_lead(comparison, leader)]
+    if len(rows) > 1:
+        sentences.append(_certainty(comparison))
+    sentences.append(_budget(comparison))
+    if comparison.baselines:
+        name, best = (max if metric.direction == "max" else min)(comparison.baselines.items(), key=lambda item: item[1])
+        better = sign_of(comparison.task) * (value(leader.best) - best) > 0
+        beside = f"{name} reaches {number(best)} on the validation data"
+        sentences.append(f"Without a recurrent network, {beside}{'' if better else '; the best trial here is not better than that'}.")
+    sentences += _warnings(comparison)
+    return sentences
+
+
+def _lead(comparison: Comparison, leader: Summary) -> str:
+    metric = comparison.task.metric
+    assert leader.best is not None, "checked by the caller"
+    place = f"on {comparison.task.title.lower()} ({comparison.data})"
+    one = "is the only cell here" if len(comparison.rows) == 1 else "leads"
+    if comparison.tested and leader.test_values:
+        mean = statistics.fmean(leader.test_values)
+        interval = f", 95 % interval {number(leader.test.low)} to {number(leader.test.high)}" if leader.test else ""
+        seeds = f"mean of {len(leader.test_values)} fresh seeds{interval}"
+        return f"{leader.cell} {one} {place}: test {metric.title} {number(mean)} {metric.unit} ({seeds})."
+    return (
+        f"{leader.cell} {one} {place}: best validation {metric.title} {number(value(leader.best))} {metric.unit}. "
+        "No winner was confirmed with fresh seeds, so this report has no test values, and a best-of-many validation value flatters."
+    )
+
+
+def _certainty(comparison: Comparison) -> str:
+    leader, others = comparison.rows[0], comparison.rows[1:]
+    if not comparison.tested:
+        return "Which cell is better cannot be decided from this: confirm the winners with fresh seeds (confirm: {top_k: 1, seeds: 5})."
+    behind, tied = [], []
+    for row in others:
+        test = comparison.differences[row.cell]
+        if test is not None and test.p_holm < ALPHA:
+            behind.append(f"{row.cell} by {number(abs(test.value))} ({number(min(abs(test.low), abs(test.high)))} to {number(max(abs(test.low), abs(test.high)))})")
+        else:
+            tied.append(row.cell)
+    parts = []
+    if behind:
+        parts.append(f"It is better than {' and '.join(behind)}")
+    if tied:
+        parts.append(f"{'the' if behind else 'The'} data cannot separate it from {' and '.join(tied)}")
+    return f"{', and '.join(parts)} (Welch's t-test on {len(leader.test_values)} seeds each, Holm-corrected, 5 % level)."
+
+
+def _budget(comparison: Comparison) -> str:
+    trials = {row.cell: len(row.searched) for row in comparison.rows}
+    if len(set(trials.values())) == 1:
+        each = " each" if len(trials) > 1 else ""
+        return f"Budget: {next(iter(trials.values()))} search trials{each}, the same tuner and the same space."
+    listed = ", ".join(f"{cell} {count}" for cell, count in trials.items())
+    return f"The budgets differ ({listed} search trials): a cell with more trials has an advantage, so this is no fair comparison."
+
+
+def _warnings(comparison: Comparison) -> list[str]:
+    waiting = sum(row.waiting for row in comparison.rows)
+    bad = sum(row.counts[Status.FAILED] for row in comparison.rows)
+    diverged = sum(row.counts[Status.DIVERGED] for row in comparison.rows)
+    found = [f"{waiting} planned trials have not ended yet; the numbers will change."] if waiting else []
+    found += [f"{bad} trials failed and are left out of every number; they are listed below."] if bad else []
+    return found + ([f"{diverged} trials diverged; they count as trials and have no value."] if diverged else [])
