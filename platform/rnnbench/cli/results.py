@@ -10,6 +10,7 @@ from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home
 if TYPE_CHECKING:
     from rnnbench.ledger.records import EpochRecord, TrialRecord
     from rnnbench.ledger.store import Ledger
+    from rnnbench.report.pages import ReportFiles
     from rnnbench.sweep.scoreboard import Scoreboard
 
 
@@ -100,8 +101,8 @@ def report(
     """
     place = home_at(home)
     with open_ledger(place, db) as ledger:
-        path = write_sweep_report(ledger, names, (out or place.report_folder("-".join(names)[:100])).absolute())
-    output().print(str(path), markup=False, soft_wrap=True)
+        files = write_sweep_report(ledger, names, (out or place.report_folder("-".join(names)[:100])).absolute())
+    output().print(str(files.html), markup=False, soft_wrap=True)
 
 
 def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
@@ -113,8 +114,8 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
     return status_json(name, _board(ledger, name), lambda task: get_task(task).metric.name, seconds)
 
 
-def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> Path:
-    """Writes the report of finished or unfinished sweeps and returns the HTML page's path.
+def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> "ReportFiles":
+    """Writes the report of finished or unfinished sweeps.
 
     Raises:
         UnknownNameError: a sweep never ran; the text has the command that runs it.
@@ -129,7 +130,7 @@ def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> Path
             raise UnknownNameError(_never_ran(ledger, name))
         trials = ledger.trials(name)
         studies.append(Study(ledger.get_sweep(name), trials, ledger.epochs([trial.key for trial in trials])))
-    return write_report(studies, folder).html
+    return write_report(studies, folder)
 
 
 def _never_ran(ledger: "Ledger", name: str) -> str:

@@ -23,6 +23,7 @@ from rnnbench.cli.options import (
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
     from rnnbench.ledger.store import Ledger
+    from rnnbench.report.pages import ReportFiles
     from rnnbench.search.sweepfile import SweepFile
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.trial.spec import TrialSpec
@@ -186,7 +187,7 @@ def _run(
             for line in _confirmed_lines(ledger, name, task, is_maximized(task)):
                 console.print(line, markup=False)
         console.print(f"finished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
-        _print_next_steps(console, name, report, place)
+        _print_next_steps(console, name, report.html, place)
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
@@ -203,15 +204,14 @@ def _again() -> str:
     return " ".join([command(), *map(shlex.quote, sys.argv[1:])])
 
 
-def _report(ledger: "Ledger", name: str, place: "Home") -> Path:
+def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
     return write_sweep_report(ledger, [name], place.report_folder(name))
 
 
-def _deliver(mirror: "Mirror", name: str, report: Path, place: "Home") -> None:
-    mirror.log_report(name, report.parent)
-    if not mirror.flush(60.0):
+def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home") -> None:
+    if not (mirror.flush(60.0) and mirror.log_report(name, report.html.parent, report.note)):
         people().print(
             f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
         )

@@ -106,9 +106,13 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
     class ClaimingSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         """Hands Tune the next claimed job, never more than run at once."""
 
-        def __init__(self) -> None:
+        def __init__(self, next_job: NextJob) -> None:
             super().__init__()
+            self.next_job = next_job
             self.live: set[str] = set()
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # Tune writes its parts to disk; the ledger holds our state, and nobody reads theirs
 
         def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
             return True
@@ -116,7 +120,7 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
         def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
             if len(self.live) >= concurrent:
                 return None
-            job = next_job()
+            job = self.next_job()
             if isinstance(job, Job):
                 self.live.add(trial_id)
                 return {"job": job.to_dict()}
@@ -131,7 +135,7 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
         def restore(self, checkpoint_path: str) -> None:
             """Nothing: the ledger holds the state."""
 
-    return ClaimingSearcher()
+    return ClaimingSearcher(next_job)
 
 
 def _recorder(record: Record) -> Any:  # a ray Callback
@@ -140,23 +144,27 @@ def _recorder(record: Record) -> Any:  # a ray Callback
     class Recorder(Callback):  # type: ignore[misc]  # ray has no types
         """Passes each event on, and turns a dead worker into a finished event."""
 
-        def __init__(self) -> None:
+        def __init__(self, record: Record) -> None:
+            self.record = record
             self.finished: set[str] = set()
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # see ClaimingSearcher
 
         def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
             event = json.loads(result["event"])
             if event["kind"] == "finished":
                 self.finished.add(trial.trial_id)
-            record(event)
+            self.record(event)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             if trial.trial_id in self.finished:
                 return
             job = trial.config["job"]
             lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": "failed", "outcome": {}}
-            record(lost | {"error": _error_text(trial), "category": "worker_killed", "wall_s": None})
+            self.record(lost | {"error": _error_text(trial), "category": "worker_killed", "wall_s": None})
 
-    return Recorder()
+    return Recorder(record)
 
 
 def _error_text(trial: Any) -> str:

@@ -1,0 +1,96 @@
+"""The report as plain data: every number that the pages show, and the trial keys it comes from."""
+
+import statistics as plain
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.report.study import Study
+from rnnbench.report.tables import Comparison, Summary, value
+from rnnbench.report.words import answer
+
+
+def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Plain data of the whole report; floats are finite."""
+    return {
+        "sweeps": [_sweep(study) for study in studies],
+        "comparisons": [
+            {
+                "task": comparison.task.name,
+                "title": comparison.task.title,
+                "data": comparison.data,
+                "metric": asdict(comparison.task.metric),
+                "answer": answer(comparison),
+                "order": "test" if comparison.tested else "validation",
+                "cells": [_cell(row, comparison) for row in comparison.rows],
+                "baselines": dict(comparison.baselines),
+                "floor": _floor(comparison),
+                "published": [asdict(number) for number in comparison.task.published if number.data == comparison.data],
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+def _sweep(study: Study) -> dict[str, Any]:
+    sweep = study.sweep
+    return {
+        "name": sweep.name,
+        "created_at": sweep.created_at.isoformat(timespec="seconds"),
+        "seconds": sweep.session_s,
+        "settings": sweep.settings,
+        "environment": sweep.environment,
+        "file": sweep.text,
+        "processors": sorted({str(t.outcome["processor"]) for t in study.trials if t.outcome.get("processor")}),
+        "threads": sorted({int(t.outcome["threads"]) for t in study.trials if t.outcome.get("threads")}),
+        "trials": [_trial(trial) for trial in study.trials],
+    }
+
+
+def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
+    difference = comparison.differences.get(row.cell)
+    return {
+        "cell": row.cell,
+        "sweeps": list(row.sweeps),
+        "search_trials": len(row.searched),
+        "counts": {status.value: row.counts[status] for status in Status},
+        "best": _scored(row.best),
+        "median": row.median,
+        "interquartile_mean": asdict(row.iqm) if row.iqm else None,
+        "test": {
+            "mean": plain.fmean(row.test_values),
+            "values": list(row.test_values),
+            "interval": asdict(row.test) if row.test else None,
+            "trials": [trial.key for trial in row.winner],
+            "parameters": dict(row.winner[0].spec.parameters),
+        }
+        if row.test_values
+        else None,
+        "leader_minus_this": asdict(difference) if difference else None,
+        "num_parameters": row.parameters(),
+        "median_seconds": row.seconds(),
+        "top": [_scored(trial) | {"parameters": dict(trial.spec.parameters)} for trial in row.top()],
+        "lost": [
+            {"trial": trial.key, "status": trial.status.value, "category": trial.category, "error": (trial.error or "").strip().split("\n")[-1][:300]}
+            for trial in (*row.searched, *row.winner)
+            if trial.status in (Status.FAILED, Status.DIVERGED)
+        ],
+    }
+
+
+def _floor(comparison: Comparison) -> dict[str, Any] | None:
+    card = comparison.task.data.get(comparison.data)
+    return asdict(card.floor) if card and card.floor else None
+
+
+def _scored(trial: TrialRecord | None) -> dict[str, Any]:
+    return {} if trial is None else {"trial": trial.key, "value": value(trial), "epoch": trial.best_epoch}
+
+
+def _trial(trial: TrialRecord) -> dict[str, Any]:
+    spec = trial.spec
+    facts = {"key": trial.key, "stage": spec.stage, "task": spec.task, "data": spec.data, "cell": spec.cell, "seed": spec.seed}
+    numbers = {"best": trial.best, "best_epoch": trial.best_epoch, "seconds": trial.wall_s, "test": trial.outcome.get("test")}
+    fingerprint = {"data_fingerprint": spec.data_fingerprint, "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None}
+    return facts | {"status": trial.status.value, "parameters": dict(spec.parameters)} | numbers | fingerprint

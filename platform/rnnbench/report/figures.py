@@ -1,0 +1,161 @@
+"""The figures of a comparison: every trial, learning curves, and the metric against each searched parameter."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnnbench.ledger.records import EpochRecord, Status, TrialRecord
+from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, label_ends, marker_of
+from rnnbench.report.tables import Comparison, Summary, sign_of, value
+
+Epochs = Mapping[str, Sequence[EpochRecord]]
+FACETS_IN_A_ROW = 3
+
+
+def draw_figures(comparison: Comparison, epochs: Epochs, prefix: str) -> list[Picture]:
+    """All figures that the data allow, named after `prefix`."""
+    if not any(row.completed for row in comparison.rows):
+        return []
+    with mpl.rc_context(RC):
+        pictures = [_trials(comparison, prefix)]
+        if any(epochs.get(trial.key) for row in comparison.rows for trial in row.completed):
+            pictures.append(_curves(comparison, epochs, prefix))
+        searched = searched_parameters(comparison)
+        return pictures + ([_parameters(comparison, searched, prefix)] if searched else [])
+
+
+def searched_parameters(comparison: Comparison) -> list[str]:
+    """Parameters that differ between the search trials of one cell."""
+    names: list[str] = []
+    for row in comparison.rows:
+        every = sorted({name for trial in row.searched for name in trial.spec.parameters})
+        for name in every:
+            values = {repr(trial.spec.parameters.get(name)) for trial in row.searched if name in trial.spec.parameters}
+            if len(values) > 1 and name not in names:
+                names.append(name)
+    return names
+
+
+def _trials(comparison: Comparison, prefix: str) -> Picture:
+    metric = comparison.task.metric
+    figure = Figure(figsize=(7.2, 1.1 + 0.62 * len(comparison.rows)))
+    axes = figure.add_subplot()
+    for place, row in enumerate(reversed(comparison.rows)):
+        values = [value(trial) for trial in row.completed]
+        jitter = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
+        style = {"color": colour_of(row.cell), "marker": marker_of(row.cell)}
+        axes.scatter(values, place + np.asarray(jitter), s=22, alpha=0.55, linewidths=0, **style)
+        if row.test:
+            axes.errorbar(
+                row.test.value, place + 0.3, xerr=[[row.test.value - row.test.low], [row.test.high - row.test.value]],
+                fmt=marker_of(row.cell), color=colour_of(row.cell), markerfacecolor="white", capsize=3, markersize=6,
+            )  # fmt: skip
+        lost = row.counts[Status.DIVERGED]
+        if lost:
+            axes.annotate(f"{lost} diverged", (1.0, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8)
+    axes.set_yticks(range(len(comparison.rows)), [row.cell for row in reversed(comparison.rows)])
+    axes.set_ylim(-0.5, len(comparison.rows) - 0.3)
+    axes.grid(axis="y", visible=False)
+    _mark_baseline(axes, comparison, vertical=True)
+    axes.set_xlabel(f"{metric.title} ({metric.unit}), {'higher' if metric.direction == 'max' else 'lower'} is better")
+    confirmed = "; hollow: test mean of the confirmed winner with its 95 % interval" if comparison.tested else ""
+    caption = f"Every completed search trial, its best validation {metric.title}{confirmed}."
+    alt = "; ".join(f"{row.cell}: {len(row.completed)} trials, best {value(row.best):.4g}" for row in comparison.rows if row.best)
+    return draw(figure, f"{prefix}-trials", caption, alt)
+
+
+def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
+    metric = comparison.task.metric
+    figure = Figure(figsize=(7.2, 3.6))
+    axes = figure.add_subplot()
+    ends = []
+    for row in comparison.rows:
+        curves = [_best_so_far(epochs[trial.key], metric.name, sign_of(comparison.task)) for trial in row.completed if epochs.get(trial.key)]
+        if not curves:
+            continue
+        longest = max(map(len, curves))
+        # A trial that stopped early keeps its best value: that is what it would report.
+        filled = np.array([[*curve, *[curve[-1]] * (longest - len(curve))] for curve in curves])
+        x, colour = np.arange(1, longest + 1), colour_of(row.cell)
+        low, middle, high = np.quantile(filled, [0.25, 0.5, 0.75], axis=0)
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x, middle, color=colour, linewidth=2, marker=marker_of(row.cell), markevery=max(1, longest // 8), markersize=4)
+        if row.best and epochs.get(row.best.key):
+            best = _best_so_far(epochs[row.best.key], metric.name, sign_of(comparison.task))
+            axes.plot(range(1, len(best) + 1), best, color=colour, linewidth=1, linestyle=(0, (4, 2)))
+        ends.append((row.cell, float(longest), float(middle[-1])))
+    label_ends(axes, ends)
+    _mark_baseline(axes, comparison, vertical=False)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{metric.title} ({metric.unit})")
+    caption = f"Best validation {metric.title} so far by epoch: median over trials with the middle half of them; dashed, the best trial."
+    alt = "; ".join(f"{cell}: median {y:.4g} after {x:.0f} epochs" for cell, x, y in ends)
+    return draw(figure, f"{prefix}-curves", caption, alt)
+
+
+def _parameters(comparison: Comparison, names: Sequence[str], prefix: str) -> Picture:
+    metric = comparison.task.metric
+    columns = min(FACETS_IN_A_ROW, len(names))
+    lines = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(2.6 * columns + 0.6, 2.3 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        _facet(axes, comparison.rows, name)
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    for line in grid:
+        line[0].set_ylabel(f"{metric.title}\n({metric.unit})")
+    shown = [row for row in comparison.rows if row.completed]
+    handles = [axes_handle(row.cell) for row in shown]
+    if len(shown) > 1:
+        figure.legend(handles=handles, labels=[row.cell for row in shown], loc="outside upper left", ncols=len(shown), handletextpad=0.2)
+    caption = f"Best validation {metric.title} of every completed trial against each searched parameter."
+    return draw(figure, f"{prefix}-parameters", caption, f"{metric.title} against {', '.join(names)}")
+
+
+def axes_handle(cell: str) -> mpl.lines.Line2D:
+    """A cell's mark for a legend."""
+    return mpl.lines.Line2D([], [], linestyle="none", marker=marker_of(cell), color=colour_of(cell), markersize=5)
+
+
+def _facet(axes: Axes, rows: Sequence[Summary], name: str) -> None:
+    every = [trial.spec.parameters[name] for row in rows for trial in row.completed if name in trial.spec.parameters]
+    numbers = [float(item) for item in every if isinstance(item, int | float) and not isinstance(item, bool)]
+    listed = len(numbers) < len(every) or len(set(numbers)) <= 6
+    levels = sorted(set(every), key=lambda item: (isinstance(item, str), item if not isinstance(item, str) else 0, str(item))) if listed else []
+    for offset, row in enumerate(rows):
+        trials: list[TrialRecord] = [trial for trial in row.completed if name in trial.spec.parameters]
+        shift = (offset - (len(rows) - 1) / 2) * 0.18
+        x = [levels.index(trial.spec.parameters[name]) + shift if listed else trial.spec.parameters[name] for trial in trials]
+        style = {"color": colour_of(row.cell), "marker": marker_of(row.cell)}
+        axes.scatter(x, [value(trial) for trial in trials], s=18, alpha=0.65, linewidths=0, **style)
+    if listed:
+        axes.set_xticks(range(len(levels)), [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels])
+        axes.set_xlim(-0.6, len(levels) - 0.4)
+    elif min(numbers) > 0 and max(numbers) / min(numbers) > 8:
+        axes.set_xscale("log")
+    axes.set_title(name)
+
+
+def _best_so_far(epochs: Sequence[EpochRecord], metric: str, sign: float) -> list[float]:
+    values = sign * np.array([epoch.metrics.get(metric, math.nan) for epoch in epochs], dtype=float)
+    return [float(item) for item in sign * np.fmax.accumulate(values)]
+
+
+def _mark_baseline(axes: Axes, comparison: Comparison, *, vertical: bool) -> None:
+    if not comparison.baselines:
+        return
+    pick = max if comparison.task.metric.direction == "max" else min
+    name, level = pick(comparison.baselines.items(), key=lambda item: item[1])
+    # The interesting part is where the trials are: a baseline far from them is left to the table.
+    low, high = axes.get_xlim() if vertical else axes.get_ylim()
+    if not low - 0.5 * (high - low) <= level <= high + 0.5 * (high - low):
+        return
+    (axes.axvline if vertical else axes.axhline)(level, color=GREY, linewidth=1, linestyle=":")
+    place = (level, 1.0) if vertical else (0.0, level)
+    coordinates = ("data", "axes fraction") if vertical else ("axes fraction", "data")
+    axes.annotate(name, place, xycoords=coordinates, xytext=(3, 3), textcoords="offset points", color=GREY, fontsize=8, va="bottom")

@@ -1,0 +1,90 @@
+"""The pages of a report: HTML that stands alone, Markdown, JSON, and the figures as files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rnnbench.base.canonical import digest
+from rnnbench.base.files import write_atomic
+from rnnbench.report.document import build_document
+from rnnbench.report.figures import draw_figures, searched_parameters
+from rnnbench.report.study import Study
+from rnnbench.report.style import Picture, colour_of
+from rnnbench.report.tables import build_comparisons
+from rnnbench.report.words import number
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where a report's pages are; `note` is its answer and table as short Markdown."""
+
+    html: Path
+    markdown: Path
+    json: Path
+    figures: tuple[Path, ...]
+    note: str
+
+
+def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
+    """Writes a report; the same records give the same bytes.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    comparisons = build_comparisons(studies)
+    document = build_document(studies, comparisons)
+    epochs = {key: history for study in studies for key, history in study.epochs.items()}
+    pictures: list[list[Picture]] = []
+    for place, comparison in enumerate(comparisons, 1):
+        prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
+        pictures.append(draw_figures(comparison, epochs, prefix))
+    figures = [_write_picture(picture, out / "figures") for drawn in pictures for picture in drawn]
+    context: dict[str, Any] = {
+        "document": document,
+        "searched": [searched_parameters(comparison) for comparison in comparisons],
+        "pictures": pictures,
+        "title": " and ".join(study.sweep.name for study in studies),
+    }
+    environment = _environment()
+    html = environment.get_template("report.html").render(context)
+    markdown = environment.get_template("report.md").render(context | {"figures": True})
+    note = environment.get_template("report.md").render(context | {"figures": False})
+    files = ReportFiles(out / "report.html", out / "report.md", out / "report.json", tuple(figures), note)
+    write_atomic(files.markdown, markdown)
+    write_atomic(files.json, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_atomic(files.html, html)
+    return files
+
+
+def _write_picture(picture: Picture, folder: Path) -> Path:
+    write_atomic(folder / f"{picture.name}.svg", picture.svg)
+    write_atomic(folder / f"{picture.name}.png", picture.png)
+    return folder / f"{picture.name}.svg"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rnnbench.report"), autoescape=lambda name: name is not None and name.endswith(".html"),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "number": number,
+        "svg": _inline,
+        "colour": colour_of,
+        "short": lambda key: key[:8],
+        "show": lambda item: number(item) if isinstance(item, float) else "null" if item is None else str(item).lower() if isinstance(item, bool) else str(item),
+        "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
+    }
+    return environment
+
+
+def _inline(picture: Picture) -> Markup:
+    # Matplotlib made this text and escapes what it is given; ids are made unique, since a page holds several drawings.
+    name = digest(picture.name)[:8]
+    text = picture.svg.replace('id="', f'id="{name}').replace('href="#', f'href="#{name}').replace("url(#", f"url(#{name}")
+    return Markup(text.replace("<svg ", '<svg role="img" ', 1))  # noqa: S704 - see above
