@@ -23,7 +23,7 @@ def read_rolls(path: Path, splits: Sequence[str]) -> dict[str, list[Roll]]:
     """
     try:
         content = loadmat(path, variable_names=[_NAMES[name] for name in splits])
-    except Exception as error:  # noqa: BLE001 - scipy raises many kinds on damaged files; each means the same to the user
+    except Exception as error:
         raise DataError(f"{path}: not a whole MATLAB file ({error}); fetch it again") from error
     found = {}
     for name in splits:

@@ -19,7 +19,9 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value]) -
     """
     entry = get_cell(cell)
     module, _, name = entry.target.partition(":")
-    options = {parameter.name.removeprefix("cell."): parameters[parameter.name] for parameter in entry.parameters if parameter.name in parameters}
+    options = {
+        parameter.name.removeprefix("cell."): parameters[parameter.name] for parameter in entry.parameters if parameter.name in parameters
+    }
     build_cell = partial(getattr(importlib.import_module(module), name), **options)
     size, layers, dropout = (parameters[f"network.{key}"] for key in ("hidden_size", "num_layers", "dropout"))
     assert isinstance(size, int), "checked when the sweep file was read"

@@ -20,7 +20,14 @@ class RecurrentNetwork(nn.Module):
     """
 
     def __init__(
-        self, build_cell: BuildCell, input_size: int, hidden_size: int, num_layers: int = 1, *, dropout: float = 0.0, bidirectional: bool = False
+        self,
+        build_cell: BuildCell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
@@ -31,9 +38,7 @@ class RecurrentNetwork(nn.Module):
         self.backwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes) if bidirectional else nn.ModuleList()
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: Sequence[State] | None = None
-    ) -> tuple[Tensor, list[State]]:
+    def forward(self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
         """Outputs (B, T, O) and the final state of every layer, forward direction first.
 
         Args:

@@ -11,7 +11,6 @@ from rnnbench.cells.entry import CellEntry
 ENTRY_POINTS = "rnnbench.cells"
 
 
-
 CELLS = (
     CellEntry(
         name="elman",
@@ -58,9 +57,7 @@ CELLS = (
         state_names=("h", "c"),
         num_parameters=lambda inputs, units: 4 * units * (inputs + units + 2),
         flops_per_step=lambda inputs, units: 8 * units * (inputs + units),
-        parameters=(
-            Parameter("cell.forget_bias", "float", 0.0, "added to the initial bias of the forget gate", low=-100.0, high=100.0),
-        ),
+        parameters=(Parameter("cell.forget_bias", "float", 0.0, "added to the initial bias of the forget gate", low=-100.0, high=100.0),),
     ),
 )
 

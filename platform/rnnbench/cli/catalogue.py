@@ -96,9 +96,9 @@ def tasks(name: Annotated[str | None, typer.Argument(show_default=False)] = None
         console.print(table)
         return
     card = chosen[0]
-    console.print(
-        f"{card.name}: {card.title}. {card.summary}\nmetric: {card.metric.name}, {card.metric.unit}, {card.metric.direction}", markup=False
-    )
+    metric = card.metric
+    console.print(f"{card.name}: {card.title}. {card.summary}", markup=False)
+    console.print(f"metric: {metric.name} ({metric.title}), {metric.unit or 'no unit'}, {metric.direction} is better", markup=False)
     for data, item in card.data.items():
         console.print(f"data {data}{' (default)' if data == card.default_data else ''}: {item.title}; {item.licence}", markup=False)
     for parameter in card.parameters:

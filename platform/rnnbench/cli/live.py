@@ -49,7 +49,7 @@ class LiveView:
         self._board = board
         if self._live is None and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._said = time.monotonic()
-            self._console.print(self._line(board), markup=False)
+            self._console.print(self._line(board), markup=False, soft_wrap=True)
 
     def _render(self) -> Group | Text:
         if self._board is None:

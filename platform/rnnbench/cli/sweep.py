@@ -82,8 +82,8 @@ def _plan(file: str, name: str | None, changes: list[str], num_samples: int | No
     import os
 
     from rnnbench.base.errors import DataError, SweepFileError
-    from rnnbench.search.plan import plan
     from rnnbench.search.find import find_sweep_file
+    from rnnbench.search.plan import plan
     from rnnbench.search.sweepfile import read_sweep
     from rnnbench.task.catalogue import get_task
     from rnnbench.task.sources import data_home, fingerprint, locate
@@ -140,7 +140,7 @@ def _run(
     from rnnbench.sweep.executor import Executor, InlineExecutor
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
-    from rnnbench.sweep.runner import Runner, is_maximized
+    from rnnbench.sweep.runner import Runner
 
     words, name, resources = people(), planned.sweep.name, planned.sweep.resources
     record = SweepRecord(
@@ -183,10 +183,9 @@ def _run(
     else:
         console = output()
         console.print(score_table(runner.board))
-        for task in sorted({task.name for task in planned.sweep.tasks}):
-            for line in _confirmed_lines(ledger, name, task, is_maximized(task)):
-                console.print(line, markup=False)
-        console.print(f"finished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
+        for words_of_one in report.answers:
+            console.print(f"\n{words_of_one}", markup=False)
+        console.print(f"\nfinished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
         _print_next_steps(console, name, report.html, place)
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
@@ -221,29 +220,6 @@ def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
     from rnnbench.cli.results import status_document
 
     return status_document(ledger, name)
-
-
-def _confirmed_lines(ledger: "Ledger", name: str, task: str, maximize: bool) -> list[str]:
-    import statistics
-
-    from rnnbench.ledger.records import Status
-    from rnnbench.task.catalogue import get_task
-
-    metric = get_task(task).metric.name
-    groups: dict[str, list[Any]] = {}
-    for trial in ledger.trials(name):
-        if trial.spec.task == task and trial.spec.stage == "confirm" and trial.status == Status.COMPLETED:
-            groups.setdefault(trial.group_key, []).append(trial)
-    lines = []
-    for cell in sorted({trials[0].spec.cell for trials in groups.values()}):
-        mine = [trials for trials in groups.values() if trials[0].spec.cell == cell]
-        pick = max if maximize else min
-        winner = pick(mine, key=lambda trials: statistics.fmean(trial.best for trial in trials))
-        tests = [trial.outcome["test"][metric] for trial in winner]
-        lines.append(
-            f"{task} {cell}: test {metric} {statistics.fmean(tests):.4g} (mean of {len(tests)} fresh seeds, {min(tests):.4g} to {max(tests):.4g})"
-        )
-    return lines
 
 
 def _print_next_steps(console: Any, name: str, report: Path, place: "Home") -> None:

@@ -65,7 +65,9 @@ def _migrate(engine: Engine, file: Path | None) -> None:
         if current == scripts.get_current_head():
             return
         if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
-            raise LedgerError(f"the ledger has schema {current}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db")
+            raise LedgerError(
+                f"the ledger has schema {current}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db"
+            )
         if current is not None and file is not None:
             shutil.copy2(file, file.with_suffix(f".schema-{current}.backup"))
         config.attributes["connection"] = connection

@@ -85,7 +85,9 @@ class Ledger:
                 session.execute(update(TrialRow).where(TrialRow.key == trial.key).values(values))
             return claimed
 
-    def record_epoch(self, key: str, attempt: int, epoch: EpochRecord, best: float | None, best_epoch: int | None, last: float | None) -> None:
+    def record_epoch(
+        self, key: str, attempt: int, epoch: EpochRecord, best: float | None, best_epoch: int | None, last: float | None
+    ) -> None:
         """Takes an epoch of a running attempt; an epoch of another attempt, or of a finished trial, changes nothing."""
         with self._transaction() as session:
             row = session.get_one(TrialRow, key)
@@ -157,7 +159,9 @@ class Ledger:
         """
         found = self.find_sweep(name)
         if found is None:
-            raise UnknownNameError(f"no sweep '{printable(name)}' has run here{suggest(name, [sweep.name for sweep in self.list_sweeps()])}")
+            raise UnknownNameError(
+                f"no sweep '{printable(name)}' has run here{suggest(name, [sweep.name for sweep in self.list_sweeps()])}"
+            )
         return found
 
     def list_sweeps(self) -> list[SweepRecord]:
@@ -228,7 +232,7 @@ class Ledger:
         fresh = {key: spec for spec in specs if (key := spec.key()) not in planned}
         known: dict[str, str] = {}
         for chunk in _chunks(list(fresh)):
-            known |= {key: status for key, status in session.execute(select(TrialRow.key, TrialRow.status).where(TrialRow.key.in_(chunk)))}
+            known |= dict(session.execute(select(TrialRow.key, TrialRow.status).where(TrialRow.key.in_(chunk))).all())
         rows = [_trial_row(key, spec) for key, spec in fresh.items() if key not in known]
         session.add_all(rows)
         session.flush()
@@ -249,7 +253,9 @@ class Ledger:
             return
         old, new = row.text.splitlines(), sweep.text.splitlines()
         lines = [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
-        shown = "; ".join(printable(line) for line in lines[:6]) or "the settings given on the command line, the data or a version of the code"
+        shown = (
+            "; ".join(printable(line) for line in lines[:6]) or "the settings given on the command line, the data or a version of the code"
+        )
         raise PlanChangedError(
             f"sweep '{row.name}' exists with another plan, and what it planned is not part of the new one. "
             f"What differs: {shown}. Give the new one a name of its own: --name {row.name}-2"

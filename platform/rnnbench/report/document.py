@@ -72,7 +72,12 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         "median_seconds": row.seconds(),
         "top": [_scored(trial) | {"parameters": dict(trial.spec.parameters)} for trial in row.top()],
         "lost": [
-            {"trial": trial.key, "status": trial.status.value, "category": trial.category, "error": (trial.error or "").strip().split("\n")[-1][:300]}
+            {
+                "trial": trial.key,
+                "status": trial.status.value,
+                "category": trial.category,
+                "error": (trial.error or "").strip().split("\n")[-1][:300],
+            }
             for trial in (*row.searched, *row.winner)
             if trial.status in (Status.FAILED, Status.DIVERGED)
         ],
@@ -92,5 +97,8 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
     spec = trial.spec
     facts = {"key": trial.key, "stage": spec.stage, "task": spec.task, "data": spec.data, "cell": spec.cell, "seed": spec.seed}
     numbers = {"best": trial.best, "best_epoch": trial.best_epoch, "seconds": trial.wall_s, "test": trial.outcome.get("test")}
-    fingerprint = {"data_fingerprint": spec.data_fingerprint, "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None}
+    fingerprint = {
+        "data_fingerprint": spec.data_fingerprint,
+        "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None,
+    }
     return facts | {"status": trial.status.value, "parameters": dict(spec.parameters)} | numbers | fingerprint

@@ -1,23 +1,30 @@
 """The figures of a comparison: every trial, learning curves, and the metric against each searched parameter."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import EpochRecord, Status, TrialRecord
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, label_ends, marker_of
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
+from rnnbench.report.words import axis_title
 
 Epochs = Mapping[str, Sequence[EpochRecord]]
 FACETS_IN_A_ROW = 3
 
 
-def draw_figures(comparison: Comparison, epochs: Epochs, prefix: str) -> list[Picture]:
-    """All figures that the data allow, named after `prefix`."""
+def draw_figures(comparison: Comparison, epochs: Epochs, log_scaled: Collection[str], prefix: str) -> list[Picture]:
+    """All figures that the data allow, named after `prefix`.
+
+    Args:
+        log_scaled: Parameters that were drawn on a logarithmic scale.
+    """
     if not any(row.completed for row in comparison.rows):
         return []
     with mpl.rc_context(RC):
@@ -25,7 +32,7 @@ def draw_figures(comparison: Comparison, epochs: Epochs, prefix: str) -> list[Pi
         if any(epochs.get(trial.key) for row in comparison.rows for trial in row.completed):
             pictures.append(_curves(comparison, epochs, prefix))
         searched = searched_parameters(comparison)
-        return pictures + ([_parameters(comparison, searched, prefix)] if searched else [])
+        return pictures + ([_parameters(comparison, searched, log_scaled, prefix)] if searched else [])
 
 
 def searched_parameters(comparison: Comparison) -> list[str]:
@@ -47,8 +54,9 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
     for place, row in enumerate(reversed(comparison.rows)):
         values = [value(trial) for trial in row.completed]
         jitter = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
-        style = {"color": colour_of(row.cell), "marker": marker_of(row.cell)}
-        axes.scatter(values, place + np.asarray(jitter), s=22, alpha=0.55, linewidths=0, **style)
+        axes.scatter(
+            values, place + np.asarray(jitter), s=22, alpha=0.55, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell)
+        )
         if row.test:
             axes.errorbar(
                 row.test.value, place + 0.3, xerr=[[row.test.value - row.test.low], [row.test.high - row.test.value]],
@@ -56,12 +64,14 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
             )  # fmt: skip
         lost = row.counts[Status.DIVERGED]
         if lost:
-            axes.annotate(f"{lost} diverged", (1.0, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8)
+            axes.annotate(
+                f"{lost} diverged", (1.0, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8
+            )
     axes.set_yticks(range(len(comparison.rows)), [row.cell for row in reversed(comparison.rows)])
     axes.set_ylim(-0.5, len(comparison.rows) - 0.3)
     axes.grid(axis="y", visible=False)
     _mark_baseline(axes, comparison, vertical=True)
-    axes.set_xlabel(f"{metric.title} ({metric.unit}), {'higher' if metric.direction == 'max' else 'lower'} is better")
+    axes.set_xlabel(f"{axis_title(metric)}, {'higher' if metric.direction == 'max' else 'lower'} is better")
     confirmed = "; hollow: test mean of the confirmed winner with its 95 % interval" if comparison.tested else ""
     caption = f"Every completed search trial, its best validation {metric.title}{confirmed}."
     alt = "; ".join(f"{row.cell}: {len(row.completed)} trials, best {value(row.best):.4g}" for row in comparison.rows if row.best)
@@ -74,7 +84,9 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
     axes = figure.add_subplot()
     ends = []
     for row in comparison.rows:
-        curves = [_best_so_far(epochs[trial.key], metric.name, sign_of(comparison.task)) for trial in row.completed if epochs.get(trial.key)]
+        curves = [
+            _best_so_far(epochs[trial.key], metric.name, sign_of(comparison.task)) for trial in row.completed if epochs.get(trial.key)
+        ]
         if not curves:
             continue
         longest = max(map(len, curves))
@@ -91,24 +103,24 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
     label_ends(axes, ends)
     _mark_baseline(axes, comparison, vertical=False)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{metric.title} ({metric.unit})")
+    axes.set_ylabel(axis_title(metric))
     caption = f"Best validation {metric.title} so far by epoch: median over trials with the middle half of them; dashed, the best trial."
     alt = "; ".join(f"{cell}: median {y:.4g} after {x:.0f} epochs" for cell, x, y in ends)
     return draw(figure, f"{prefix}-curves", caption, alt)
 
 
-def _parameters(comparison: Comparison, names: Sequence[str], prefix: str) -> Picture:
+def _parameters(comparison: Comparison, names: Sequence[str], log_scaled: Collection[str], prefix: str) -> Picture:
     metric = comparison.task.metric
     columns = min(FACETS_IN_A_ROW, len(names))
     lines = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(2.6 * columns + 0.6, 2.3 * lines), layout="constrained")
+    figure = Figure(figsize=(2.6 * columns + 0.6, 2.2 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, name in zip(grid.flat, names, strict=False):
-        _facet(axes, comparison.rows, name)
+        _facet(axes, comparison.rows, name, log_scaled=name in log_scaled)
     for axes in grid.flat[len(names) :]:
         axes.remove()
     for line in grid:
-        line[0].set_ylabel(f"{metric.title}\n({metric.unit})")
+        line[0].set_ylabel(axis_title(metric))
     shown = [row for row in comparison.rows if row.completed]
     handles = [axes_handle(row.cell) for row in shown]
     if len(shown) > 1:
@@ -122,23 +134,35 @@ def axes_handle(cell: str) -> mpl.lines.Line2D:
     return mpl.lines.Line2D([], [], linestyle="none", marker=marker_of(cell), color=colour_of(cell), markersize=5)
 
 
-def _facet(axes: Axes, rows: Sequence[Summary], name: str) -> None:
+def _facet(axes: Axes, rows: Sequence[Summary], name: str, *, log_scaled: bool) -> None:
     every = [trial.spec.parameters[name] for row in rows for trial in row.completed if name in trial.spec.parameters]
     numbers = [float(item) for item in every if isinstance(item, int | float) and not isinstance(item, bool)]
     listed = len(numbers) < len(every) or len(set(numbers)) <= 6
-    levels = sorted(set(every), key=lambda item: (isinstance(item, str), item if not isinstance(item, str) else 0, str(item))) if listed else []
+    levels = (
+        sorted(set(every), key=lambda item: (isinstance(item, str), item if not isinstance(item, str) else 0, str(item))) if listed else []
+    )
     for offset, row in enumerate(rows):
         trials: list[TrialRecord] = [trial for trial in row.completed if name in trial.spec.parameters]
         shift = (offset - (len(rows) - 1) / 2) * 0.18
-        x = [levels.index(trial.spec.parameters[name]) + shift if listed else trial.spec.parameters[name] for trial in trials]
-        style = {"color": colour_of(row.cell), "marker": marker_of(row.cell)}
-        axes.scatter(x, [value(trial) for trial in trials], s=18, alpha=0.65, linewidths=0, **style)
+        x = [levels.index(trial.spec.parameters[name]) + shift if listed else _number(trial.spec.parameters[name]) for trial in trials]
+        y = [value(trial) for trial in trials]
+        axes.scatter(x, y, s=18, alpha=0.65, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell))
     if listed:
         axes.set_xticks(range(len(levels)), [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels])
         axes.set_xlim(-0.6, len(levels) - 0.4)
-    elif min(numbers) > 0 and max(numbers) / min(numbers) > 8:
+    elif log_scaled:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_title(name)
+
+
+def _number(item: Value) -> float:
+    assert isinstance(item, int | float), "a parameter that is not listed is a number"
+    return float(item)
 
 
 def _best_so_far(epochs: Sequence[EpochRecord], metric: str, sign: float) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from rnnbench.base.canonical import digest
@@ -21,13 +21,17 @@ from rnnbench.report.words import number
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report's pages are; `note` is its answer and table as short Markdown."""
+    """Where a report's pages are; `note` is its answer and table as short Markdown.
+
+    Attributes:
+        answers: The answer of each comparison, in words."""
 
     html: Path
     markdown: Path
     json: Path
     figures: tuple[Path, ...]
     note: str
+    answers: tuple[str, ...]
 
 
 def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
@@ -42,7 +46,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     pictures: list[list[Picture]] = []
     for place, comparison in enumerate(comparisons, 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
-        pictures.append(draw_figures(comparison, epochs, prefix))
+        pictures.append(draw_figures(comparison, epochs, _log_scaled(studies), prefix))
     figures = [_write_picture(picture, out / "figures") for drawn in pictures for picture in drawn]
     context: dict[str, Any] = {
         "document": document,
@@ -54,11 +58,17 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     html = environment.get_template("report.html").render(context)
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
-    files = ReportFiles(out / "report.html", out / "report.md", out / "report.json", tuple(figures), note)
+    answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
+    files = ReportFiles(out / "report.html", out / "report.md", out / "report.json", tuple(figures), note, answers)
     write_atomic(files.markdown, markdown)
     write_atomic(files.json, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
     write_atomic(files.html, html)
     return files
+
+
+def _log_scaled(studies: Sequence[Study]) -> set[str]:
+    spaces = [study.sweep.settings.get("space") or {} for study in studies]
+    return {name for space in spaces for name, line in space.items() if {"loguniform", "lograndint"} & set(line)}
 
 
 def _write_picture(picture: Picture, folder: Path) -> Path:
@@ -69,15 +79,26 @@ def _write_picture(picture: Picture, folder: Path) -> Path:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("rnnbench.report"), autoescape=lambda name: name is not None and name.endswith(".html"),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("rnnbench.report"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "number": number,
         "svg": _inline,
         "colour": colour_of,
         "short": lambda key: key[:8],
-        "show": lambda item: number(item) if isinstance(item, float) else "null" if item is None else str(item).lower() if isinstance(item, bool) else str(item),
+        "show": lambda item: (
+            number(item)
+            if isinstance(item, float)
+            else "null"
+            if item is None
+            else str(item).lower()
+            if isinstance(item, bool)
+            else str(item)
+        ),
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment

@@ -4,6 +4,7 @@ import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,7 +16,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 KNOWN = ("lstm", "elman", "gru")
 GREY = "#8a8a8a"
 
-RC = {
+# Any: matplotlib types each of its 300 settings by name.
+RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,

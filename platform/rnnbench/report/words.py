@@ -4,6 +4,7 @@ import statistics
 
 from rnnbench.ledger.records import Status
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
+from rnnbench.task.cards import MetricCard
 
 ALPHA = 0.05
 
@@ -16,6 +17,16 @@ def number(quantity: float | None) -> str:
         text = f"{quantity:.4g}"
         return f"{quantity:.0f}" if "e" in text else text
     return f"{quantity:.2e}"
+
+
+def measured(quantity: float | None, unit: str) -> str:
+    """A number with its unit, where it has one."""
+    return f"{number(quantity)} {unit}".rstrip()
+
+
+def axis_title(metric: MetricCard) -> str:
+    """A metric's name with its unit, for an axis."""
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
 
 
 def answer(comparison: Comparison) -> list[str]:
@@ -46,9 +57,9 @@ def _lead(comparison: Comparison, leader: Summary) -> str:
         mean = statistics.fmean(leader.test_values)
         interval = f", 95 % interval {number(leader.test.low)} to {number(leader.test.high)}" if leader.test else ""
         seeds = f"mean of {len(leader.test_values)} fresh seeds{interval}"
-        return f"{leader.cell} {one} {place}: test {metric.title} {number(mean)} {metric.unit} ({seeds})."
+        return f"{leader.cell} {one} {place}: test {metric.title} {measured(mean, metric.unit)} ({seeds})."
     return (
-        f"{leader.cell} {one} {place}: best validation {metric.title} {number(value(leader.best))} {metric.unit}. "
+        f"{leader.cell} {one} {place}: best validation {metric.title} {measured(value(leader.best), metric.unit)}. "
         "No winner was confirmed with fresh seeds, so this report has no test values, and a best-of-many validation value flatters."
     )
 
@@ -61,7 +72,8 @@ def _certainty(comparison: Comparison) -> str:
     for row in others:
         test = comparison.differences[row.cell]
         if test is not None and test.p_holm < ALPHA:
-            behind.append(f"{row.cell} by {number(abs(test.value))} ({number(min(abs(test.low), abs(test.high)))} to {number(max(abs(test.low), abs(test.high)))})")
+            near, far = sorted((abs(test.low), abs(test.high)))
+            behind.append(f"{row.cell} by {number(abs(test.value))} ({number(near)} to {number(far)})")
         else:
             tied.append(row.cell)
     parts = []

@@ -110,6 +110,7 @@ def parse_value(text: str) -> Any:
     return parse_document(text, "value").content
 
 
+_STARTS = (ScalarEvent, MappingStartEvent, SequenceStartEvent)
 _NODES = (ScalarEvent, MappingStartEvent, MappingEndEvent, SequenceStartEvent, SequenceEndEvent, AliasEvent)
 
 
@@ -125,7 +126,7 @@ class _Builder:
         self.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
         if len(path) > MAX_DEPTH:
             raise SweepFileError(f"nested deeper than {MAX_DEPTH} levels", self.at(event))
-        if isinstance(event, AliasEvent) or event.anchor is not None:
+        if isinstance(event, AliasEvent) or not isinstance(event, _STARTS) or event.anchor is not None:
             raise SweepFileError("anchors and aliases (&, *) are not allowed; write the value out", self.at(event))
         if event.tag is not None and str(event.tag) != "!":
             raise SweepFileError(f"the tag {printable(str(event.tag), 60)} is not allowed; write a plain value", self.at(event))
@@ -164,12 +165,23 @@ def _scalar(event: ScalarEvent) -> Any:
     if _INT.fullmatch(text):
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan").replace(".NaN", "nan").replace(".NAN", "nan"))
+        return float(
+            text.replace(".inf", "inf")
+            .replace(".Inf", "inf")
+            .replace(".INF", "inf")
+            .replace(".nan", "nan")
+            .replace(".NaN", "nan")
+            .replace(".NAN", "nan")
+        )
     return text
 
 
 def _unreadable(text: str, error: YAMLError) -> str:
-    return "a control character is not allowed in YAML" if _control(text) is not None else f"not YAML: {printable(' '.join(str(error).split()), 160)}"
+    return (
+        "a control character is not allowed in YAML"
+        if _control(text) is not None
+        else f"not YAML: {printable(' '.join(str(error).split()), 160)}"
+    )
 
 
 def _first_control(text: str, name: str) -> str:

@@ -117,7 +117,9 @@ def resolve(sweep: SweepFile, task: TaskChoice, cell: str, drawn: _Drawn) -> dic
     def value(name: str) -> Value:
         if name not in known:
             dimension = space.get(name)
-            applies = dimension is not None and name in declared and all(value(other) in allowed for other, allowed in dimension.when.items())
+            applies = (
+                dimension is not None and name in declared and all(value(other) in allowed for other, allowed in dimension.when.items())
+            )
             if applies:
                 known[name] = declared[name].check(drawn.values[name])
             else:

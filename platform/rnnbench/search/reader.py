@@ -11,8 +11,8 @@ from rnnbench.cells.table import get_cell
 from rnnbench.search.document import Document
 from rnnbench.search.space import read_space
 from rnnbench.search.sweepfile import Confirm, Resources, Search, SweepFile, TaskChoice
-from rnnbench.task.catalogue import get_task
 from rnnbench.task.cards import TaskCard
+from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import get_data_card
 from rnnbench.trial.spec import Budget
 
@@ -38,7 +38,9 @@ class Reader:
         """
         if not isinstance(self.document.content, dict):
             found = "empty" if self.document.content is None else "not a mapping"
-            raise SweepFileError(f"the file is {found}; it needs at least task, cells and search (see search_spaces/lstm.yaml)", self.document.name)
+            raise SweepFileError(
+                f"the file is {found}; it needs at least task, cells and search (see search_spaces/lstm.yaml)", self.document.name
+            )
         self.content = self.document.content
         self._known(self.content, KEYS, ())
         tasks, cells = self._tasks(), self._cells()
@@ -94,7 +96,12 @@ class Reader:
             get_data_card(card, str(data))
         except UnknownNameError as error:
             raise self._error(str(error), *path, "data") from error
-        options = {name: value for key, value in fields.items() if key not in ("name", "data") for name, value in [self._option(card, key, value, path)]}
+        options = {
+            name: value
+            for key, value in fields.items()
+            if key not in ("name", "data")
+            for name, value in [self._option(card, key, value, path)]
+        }
         return TaskChoice(card.name, str(data), options)
 
     def _option(self, card: TaskCard, key: str, value: Any, path: tuple[str | int, ...]) -> tuple[str, Value]:

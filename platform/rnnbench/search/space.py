@@ -23,7 +23,9 @@ def declared_for(task: str, cell: str) -> tuple[Parameter, ...]:
     return (*COMMON, *get_cell(cell).parameters, *get_task(task).parameters)
 
 
-def read_space(document: Document, content: Mapping[str, Any], tasks: Sequence[TaskChoice], cells: Sequence[str], method: str) -> tuple[Dimension, ...]:
+def read_space(
+    document: Document, content: Mapping[str, Any], tasks: Sequence[TaskChoice], cells: Sequence[str], method: str
+) -> tuple[Dimension, ...]:
     """The dimensions of `space`, in the file's order.
 
     Raises:
@@ -46,11 +48,15 @@ class _Space:
         # Which values of `task` or `cell` have the parameter; the common ones are everywhere.
         self.declared: dict[str, Parameter] = {parameter.name: parameter for parameter in COMMON}
         self.owned: dict[str, dict[str, list[Value]]] = {}
-        for owner, parameters in [("cell", lambda name: get_cell(name).parameters), ("task", lambda name: get_task(name).parameters)]:
-            for member in self.owners[owner]:
-                for parameter in parameters(str(member)):
-                    self.declared[parameter.name] = parameter
-                    self.owned.setdefault(parameter.name, {}).setdefault(owner, []).append(member)
+        for cell in cells:
+            self._own("cell", cell, get_cell(cell).parameters)
+        for task in tasks:
+            self._own("task", task.name, get_task(task.name).parameters)
+
+    def _own(self, owner: str, member: str, parameters: Sequence[Parameter]) -> None:
+        for parameter in parameters:
+            self.declared[parameter.name] = parameter
+            self.owned.setdefault(parameter.name, {}).setdefault(owner, []).append(member)
 
     def read(self, name: str, line: Any) -> None:
         if name in LATER:
@@ -87,7 +93,9 @@ class _Space:
         kinds = [key for key in line if key != "when"]
         for key in kinds:
             if key not in KINDS:
-                raise SweepFileError(f"{name}: no distribution '{printable(key)}'{suggest(key, KINDS)}", self.document.where("space", name, key, key=True))
+                raise SweepFileError(
+                    f"{name}: no distribution '{printable(key)}'{suggest(key, KINDS)}", self.document.where("space", name, key, key=True)
+                )
         if len(kinds) != 1:
             found = "no distribution" if not kinds else f"{len(kinds)} distributions ({', '.join(kinds)})"
             raise self._error(f"{name} has {found}; give one of {', '.join(KINDS)}", name)
@@ -116,12 +124,19 @@ class _Space:
     def _check_condition(self, name: str, condition: str, values: tuple[Value, ...]) -> None:
         if condition not in self.declared and condition not in self.owners:
             hint = suggest(condition, [*self.declared, *self.owners])
-            raise SweepFileError(f"{name}: when names '{printable(condition)}', which is no parameter{hint}", self.document.where("space", name, "when", condition, key=True))
+            raise SweepFileError(
+                f"{name}: when names '{printable(condition)}', which is no parameter{hint}",
+                self.document.where("space", name, "when", condition, key=True),
+            )
         possible = self._possible(condition)
         for number, value in enumerate(values):
             if possible is not None and value not in possible:
                 known = ", ".join(map(str, possible))
-                path = ("when", condition, number) if isinstance(self.document.content["space"][name]["when"][condition], list) else ("when", condition)
+                path = (
+                    ("when", condition, number)
+                    if isinstance(self.document.content["space"][name]["when"][condition], list)
+                    else ("when", condition)
+                )
                 raise self._error(f"{name}: {condition} is never {printable(str(value))} in this sweep; it can be: {known}", name, *path)
         if not values:
             raise self._error(f"{name}: when lists no value for {condition}", name, "when", condition)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
     # The outbox retries; the client must not hold it for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -218,7 +219,9 @@ def _metrics(trial: TrialRecord, epochs: Sequence[EpochRecord]) -> "list[Metric]
 
     start, end = _milliseconds(trial.started_at) or 0, _milliseconds(trial.ended_at) or 0
     found = [
-        Metric(name, float(value), start + round(epoch.wall_s * 1000), epoch.epoch) for epoch in epochs for name, value in epoch.metrics.items()
+        Metric(name, float(value), start + round(epoch.wall_s * 1000), epoch.epoch)
+        for epoch in epochs
+        for name, value in epoch.metrics.items()
     ]
     facts: dict[str, Any] = {"best": trial.best, "best_epoch": trial.best_epoch, "wall_s": trial.wall_s}
     facts |= {name: trial.outcome.get(name) for name in ("num_parameters", "peak_memory_bytes")}

@@ -57,8 +57,9 @@ class RayExecutor:
         from ray import tune
 
         scratch = Path(tempfile.mkdtemp(prefix="rnnbench-tune-"))
-        local = {"num_cpus": self.num_cpus or max(available_cpus(), self.cpus_per_trial)} if self.address == "local" else {}
-        ray.init(address=self.address, include_dashboard=None, log_to_driver=False, logging_level=logging.ERROR, **local)
+        # With an address of a running Ray, num_cpus must not be given.
+        num_cpus = (self.num_cpus or max(available_cpus(), self.cpus_per_trial)) if self.address == "local" else None
+        ray.init(address=self.address, num_cpus=num_cpus, log_to_driver=False, logging_level=logging.ERROR)
         # After ray.init, which installs a handler of its own.
         signal.signal(signal.SIGTERM, stop_on_sigterm)
         try:
@@ -103,7 +104,7 @@ def _trial_name(trial: Any) -> str:  # ray's Trial; ray is imported late
 def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> Any:  # a ray Searcher
     from ray.tune.search import Searcher
 
-    class ClaimingSearcher(Searcher):  # type: ignore[misc]  # ray has no types
+    class ClaimingSearcher(Searcher):
         """Hands Tune the next claimed job, never more than run at once."""
 
         def __init__(self, next_job: NextJob) -> None:
@@ -117,14 +118,14 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
         def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
             return True
 
-        def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        def suggest(self, trial_id: str) -> Any:  # a config, None for later, or FINISHED, a text that the base class does not declare
             if len(self.live) >= concurrent:
                 return None
             job = self.next_job()
             if isinstance(job, Job):
                 self.live.add(trial_id)
                 return {"job": job.to_dict()}
-            return str(Searcher.FINISHED) if job is Queue.DONE else None
+            return Searcher.FINISHED if job is Queue.DONE else None
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             self.live.discard(trial_id)
@@ -141,7 +142,7 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
 def _recorder(record: Record) -> Any:  # a ray Callback
     from ray.tune import Callback
 
-    class Recorder(Callback):  # type: ignore[misc]  # ray has no types
+    class Recorder(Callback):
         """Passes each event on, and turns a dead worker into a finished event."""
 
         def __init__(self, record: Record) -> None:

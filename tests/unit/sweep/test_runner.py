@@ -100,7 +100,9 @@ def test_a_trial_that_raises_inside_training_fails_with_its_traceback(tmp_path: 
 
 def test_a_learning_rate_that_explodes_ends_as_diverged(tmp_path: Path, home: Home) -> None:
     text = SMALL.replace("task: sequential_digits", "task: {name: adding, num_train: 1000, length: 20}")
-    text = text.replace("optimizer.lr: {loguniform: [1e-3, 1e-2]}", "optimizer.name: sgd\n  optimizer.lr: 1000.0\n  cell.nonlinearity: relu")
+    text = text.replace(
+        "optimizer.lr: {loguniform: [1e-3, 1e-2]}", "optimizer.name: sgd\n  optimizer.lr: 1000.0\n  cell.nonlinearity: relu"
+    )
     text = text.replace("cells: [elman, lstm]", "cells: [elman]")
     with Ledger.open(home.ledger_url) as ledger:
         start(read_text(text, tmp_path), ledger, home).run(InlineExecutor())
