@@ -114,7 +114,7 @@ def data_list(as_json: JsonOption = False) -> None:
     """
     from rich.table import Table
 
-    rows = _data_rows()
+    rows = data_rows()
     if as_json:
         print_json(rows)
         return
@@ -123,7 +123,11 @@ def data_list(as_json: JsonOption = False) -> None:
         table.add_column(title)
     for row in rows:
         table.add_row(row["task"], row["data"], row["state"])
-    output().print(table)
+    console = output()
+    console.print(table)
+    for row in rows:
+        if "problem" in row:
+            console.print(f"\n{row['problem']}", markup=False, soft_wrap=True)
 
 
 def data_check(
@@ -152,7 +156,8 @@ def data_check(
     console.print(f"fingerprint: {fingerprint(card, name, home)}\n{task} {name}: usable", markup=False)
 
 
-def _data_rows() -> list[dict[str, str]]:
+def data_rows() -> list[dict[str, str]]:
+    """Task, data set and state of every data set; `problem` says how to get a missing one."""
     from rnnbench.base.errors import DataError
     from rnnbench.task.catalogue import list_tasks
     from rnnbench.task.sources import data_home, locate
@@ -160,10 +165,10 @@ def _data_rows() -> list[dict[str, str]]:
     rows = []
     for card in list_tasks():
         for name, item in card.data.items():
+            row = {"task": card.name, "data": name}
             try:
                 files = locate(card, name, data_home(os.environ))
-                state = "embedded" if item.embedded else f"here: {next(iter(files.values())).parent}"
+                rows.append(row | {"state": "embedded" if item.embedded else f"here: {next(iter(files.values())).parent}"})
             except DataError as error:
-                state = str(error)
-            rows.append({"task": card.name, "data": name, "state": state})
+                rows.append(row | {"state": "missing", "problem": str(error)})
     return rows

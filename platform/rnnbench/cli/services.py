@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -47,11 +46,9 @@ def ui(
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", str(place.artifacts)]
     command += ["--host", "127.0.0.1", "--port", str(chosen), "--workers", "1"]
     command += ["--allowed-hosts", f"127.0.0.1:{chosen},localhost:{chosen}"]
-    with subprocess.Popen(command, env={**os.environ, **_MLFLOW_ENVIRONMENT}) as server:
-        try:
-            raise typer.Exit(server.wait())
-        except KeyboardInterrupt:
-            server.wait()
+    sys.stderr.flush()
+    # The server takes this process's place, so a signal to it ends the server and nothing is left behind.
+    os.execve(sys.executable, command, {**os.environ, **_MLFLOW_ENVIRONMENT})  # noqa: S606 - no shell, and our own arguments
 
 
 def sync(home: HomeOption = None, db: DbOption = None, tracking_uri: TrackingOption = None) -> None:
@@ -86,7 +83,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def _checks(home: str | None) -> list[tuple[str, bool, str]]:
     from importlib.metadata import version
 
-    from rnnbench.cli.catalogue import _data_rows
+    from rnnbench.cli.catalogue import data_rows
     from rnnbench.sweep.ray_executor import available_cpus
 
     place = home_at(home)
@@ -101,8 +98,9 @@ def _checks(home: str | None) -> list[tuple[str, bool, str]]:
     if memory.is_dir():
         shared = shutil.disk_usage(memory).free / 1e9
         checks.append(("shared memory", shared > 0.1, f"{shared:.1f} GB free for Ray"))
-    found = sum(not row["state"].startswith("data set") for row in _data_rows())
-    checks.append(("data sets", True, f"{found} of {len(_data_rows())} usable without a download; see rnnbench data list"))
+    rows = data_rows()
+    found = sum(row["state"] != "missing" for row in rows)
+    checks.append(("data sets", True, f"{found} of {len(rows)} usable without a download; see rnnbench data list"))
     return checks
 
 
