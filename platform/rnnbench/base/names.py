@@ -4,11 +4,12 @@ import difflib
 import re
 from collections.abc import Iterable
 
+MAX_LISTED = 12
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The tail of an error message: the nearest of the known names, else all of them.
+    """The tail of an error message: the nearest of the known names, else all of them where they are few.
 
     Returns text such as `; did you mean 'lstm'?` or `; known: elman, gru, lstm`.
     """
@@ -16,7 +17,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; known: {', '.join(options)}" if options else ""
+    return f"; known: {', '.join(options)}" if 0 < len(options) <= MAX_LISTED else ""
 
 
 def is_safe(name: str) -> bool:

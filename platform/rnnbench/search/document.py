@@ -95,7 +95,9 @@ def parse_document(text: str, name: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise SweepFileError(f"not YAML: {printable(' '.join(str(error.problem or error.context).split()), 160)}", where) from error
+        problem = " ".join(str(error.problem or error.context).split())
+        hint = "; indent with spaces, not tabs" if r"'\t'" in problem else ""
+        raise SweepFileError(f"not YAML: {printable(problem, 160)}{hint}", where) from error
     except YAMLError as error:
         raise SweepFileError(_unreadable(text, error), _first_control(text, name)) from error
     return Document(name, text, content, builder.places)

@@ -39,7 +39,7 @@ class Reader:
         if not isinstance(self.document.content, dict):
             found = "empty" if self.document.content is None else "not a mapping"
             raise SweepFileError(
-                f"the file is {found}; it needs at least task, cells and search (see search_spaces/lstm.yaml)", self.document.name
+                f"the file is {found}; it needs at least task, cells and search (see search_spaces/lstm.yaml)", self.document.where()
             )
         self.content = self.document.content
         self._known(self.content, KEYS, ())

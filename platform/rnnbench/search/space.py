@@ -7,7 +7,7 @@ from rnnbench.base.errors import ParameterError, SweepFileError
 from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter, Value
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
-from rnnbench.cells.table import get_cell
+from rnnbench.cells.table import get_cell, list_cells
 from rnnbench.search.document import Document
 from rnnbench.search.domains import KINDS, LISTED, Domain, build_domain
 from rnnbench.search.sweepfile import Dimension, TaskChoice
@@ -62,6 +62,9 @@ class _Space:
         if name in LATER:
             raise self._at_key(f"'{name}' is not available yet; set network.hidden_size", name)
         if name not in self.declared:
+            owners = [cell.name for cell in list_cells() if name in {parameter.name for parameter in cell.parameters}]
+            if owners:
+                raise self._at_key(f"{name} belongs to {' and '.join(owners)}, not to {' or '.join(map(str, self.owners['cell']))}", name)
             raise self._at_key(f"no parameter '{printable(name)}'{suggest(name, self.declared)}", name)
         if name in self.options:
             raise self._at_key(f"'{name}' is set in the task's options too; set it in one place", name)

@@ -43,7 +43,7 @@ class Mirror:
     """Delivers one ledger's outbox to one tracking server.
 
     Args:
-        tracking_uri: Absolute, e.g. sqlite:////home/me/runs/mlflow.db or http://127.0.0.1:5000.
+        tracking_uri: Absolute, e.g. sqlite:////absolute/mlflow.db or http://127.0.0.1:5000.
         artifact_root: Where a database without a server keeps artifacts.
     """
 
