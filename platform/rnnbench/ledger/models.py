@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -45,7 +45,7 @@ class SweepRow(Base):
     environment: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    session_s: Mapped[float] = mapped_column(Float, default=0.0)
+    session_s: Mapped[float] = mapped_column(Double, default=0.0)
 
 
 class TrialRow(Base):
@@ -89,7 +89,7 @@ class EpochRow(Base):
     trial_key: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
     epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer)
-    wall_s: Mapped[float] = mapped_column(Float)
+    wall_s: Mapped[float] = mapped_column(Double)
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

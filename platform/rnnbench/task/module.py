@@ -45,6 +45,11 @@ class Batch:
         targets = self.targets[index, :longest] if stepwise else self.targets[index]
         return Batch(self.inputs[index, :longest], targets, lengths)
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same rows on a device."""
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), lengths)
+
     def mask(self) -> Tensor:
         """(N, T), true at valid steps."""
         num_rows, num_steps = self.inputs.shape[:2]
@@ -125,6 +130,10 @@ class TaskModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Logs the split's metrics."""
         self.on_validation_epoch_end()
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Moves a batch where a Lightning Trainer wants it."""
+        return batch.to(device)
 
     def configure_optimizers(self) -> Optimizer:
         """The optimiser that `build_optimizer` makes."""

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("environment", sa.JSON, nullable=False),
         sa.Column("created_at", moment, nullable=False),
         sa.Column("ended_at", moment),
-        sa.Column("session_s", sa.Float, nullable=False),
+        sa.Column("session_s", sa.Double, nullable=False),
     )
     op.create_table(
         "trials",
@@ -28,10 +28,10 @@ def upgrade() -> None:
         sa.Column("spec", sa.JSON, nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("best", sa.Float),
+        sa.Column("best", sa.Double),
         sa.Column("best_epoch", sa.Integer),
-        sa.Column("last", sa.Float),
-        sa.Column("wall_s", sa.Float),
+        sa.Column("last", sa.Double),
+        sa.Column("wall_s", sa.Double),
         sa.Column("outcome", sa.JSON, nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("category", sa.String(32)),
@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("trial_key", sa.String(64), sa.ForeignKey("trials.key"), primary_key=True),
         sa.Column("epoch", sa.Integer, primary_key=True),
         sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("wall_s", sa.Float, nullable=False),
+        sa.Column("wall_s", sa.Double, nullable=False),
         sa.Column("metrics", sa.JSON, nullable=False),
     )
     number = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -1,0 +1,170 @@
+"""One contract for every database that a ledger may live in."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rnnbench.base.errors import PlanChangedError, UnknownNameError
+from rnnbench.ledger.records import EpochRecord, Status, SweepRecord
+from rnnbench.ledger.store import Ledger
+from rnnbench.trial.spec import TrialSpec
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def spec(seed: int) -> TrialSpec:
+    return TrialSpec("search", "adding", 1, "generated", "f", "lstm", 1, {"optimizer.lr": 0.01}, seed, draw=seed)
+
+
+def sweep(name: str = "one", text: str = "task: adding\n") -> SweepRecord:
+    return SweepRecord(name, f"{name}.yaml", text, {"name": name}, {"python": "3"}, START)
+
+
+SPECS = [spec(seed) for seed in range(4)]
+KEYS = [each.key() for each in SPECS]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    moments = (START + timedelta(seconds=second) for second in range(10_000))
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", now=moments.__next__) as opened:
+        yield opened
+
+
+def finish(ledger: Ledger, key: str, attempt: int = 1, value: float = 0.5, status: Status = Status.COMPLETED) -> None:
+    ledger.record_finished(key, attempt, status, {"metrics": {"mse": value}}, 1.5)
+
+
+def test_a_sweep_recorded_twice_is_planned_once(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.record_sweep(sweep(), SPECS)
+    trials = ledger.trials("one")
+    assert [trial.key for trial in trials] == KEYS
+    assert [trial.position for trial in trials] == [0, 1, 2, 3]
+    assert [trial.spec for trial in trials] == SPECS
+    assert [event.kind for event in ledger.outbox(10)] == ["sweep_planned"]
+
+
+def test_trials_are_claimed_once_in_the_plans_order(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    assert [trial.key for trial in ledger.claim("one", 3)] == KEYS[:3]
+    last = ledger.claim("one", 3)
+    assert [(trial.key, trial.status, trial.attempts) for trial in last] == [(KEYS[3], Status.RUNNING, 1)]
+    assert ledger.claim("one", 3) == []
+
+
+def test_an_interrupted_trial_is_claimed_again_and_its_old_attempt_is_not_heard(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS[:1])
+    ledger.claim("one", 1)
+    ledger.record_epoch(KEYS[0], 1, EpochRecord(1, 0.1, {"mse": 3.0}), 3.0, 1, 3.0)
+    assert ledger.release_running("one") == KEYS[:1]
+    assert ledger.trials("one")[0].status == Status.INTERRUPTED
+    assert ledger.claim("one", 1)[0].attempts == 2
+    finish(ledger, KEYS[0], attempt=1)
+    ledger.record_epoch(KEYS[0], 1, EpochRecord(2, 0.2, {"mse": 9.0}), 9.0, 2, 9.0)
+    assert ledger.trials("one")[0].status == Status.RUNNING
+    ledger.record_epoch(KEYS[0], 2, EpochRecord(1, 0.1, {"mse": 2.0}), 2.0, 1, 2.0)
+    assert ledger.epochs(KEYS[:1]) == {KEYS[0]: [EpochRecord(1, 0.1, {"mse": 2.0})]}
+    assert ledger.trials("one")[0].best == 2.0
+
+
+def test_a_finished_trial_is_never_changed(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    ledger.claim("one", 1)
+    finish(ledger, KEYS[0], value=0.25)
+    finish(ledger, KEYS[0], value=0.75, status=Status.FAILED)
+    trial = ledger.trials("one")[0]
+    assert (trial.status, trial.outcome) == (Status.COMPLETED, {"metrics": {"mse": 0.25}})
+    assert [event.trial_key for event in ledger.outbox(10) if event.kind == "trial_finished"] == [KEYS[0]]
+    assert ledger.counts("one") == {Status.COMPLETED: 1, Status.PENDING: 3}
+
+
+def test_a_trial_of_two_sweeps_exists_once_and_is_reused(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep("one"), SPECS[:2])
+    ledger.claim("one", 1)
+    finish(ledger, KEYS[0])
+    ledger.record_sweep(sweep("two"), SPECS[:3])
+    assert [trial.reused for trial in ledger.trials("two")] == [True, False, False]
+    assert [trial.key for trial in ledger.claim("two", 5)] == KEYS[1:3]
+    finish(ledger, KEYS[1])
+    told = [(event.sweep, event.trial_key) for event in ledger.outbox(20) if event.kind == "trial_finished"]
+    assert sorted(told) == sorted([("one", KEYS[0]), ("two", KEYS[0]), ("one", KEYS[1]), ("two", KEYS[1])])
+
+
+def test_a_sweep_is_extended_where_its_plan_is_part_of_the_new_one(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS[:2])
+    ledger.record_sitting("one", 2.0, ended=True)
+    ledger.record_sweep(sweep(), SPECS)
+    assert [trial.key for trial in ledger.trials("one")] == KEYS
+    assert ledger.get_sweep("one").ended_at is None
+
+
+def test_a_changed_plan_is_refused_with_the_lines_that_differ(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(text="task: adding\nseed: 1\n"), SPECS[:2])
+    with pytest.raises(PlanChangedError) as error:
+        ledger.record_sweep(sweep(text="task: adding\nseed: 2\n"), SPECS[1:])
+    assert "-seed: 1; +seed: 2" in str(error.value)
+    assert "--name one-2" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(ledger.trials("one")) == 2
+
+
+def test_a_trial_in_two_sweeps_keeps_its_place_in_each(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep("one"), SPECS)
+    ledger.record_sweep(sweep("two"), [replace(SPECS[3], draw=0), replace(SPECS[0], draw=1)])
+    assert [(trial.key, trial.spec.draw) for trial in ledger.trials("two")] == [(KEYS[3], 0), (KEYS[0], 1)]
+    assert [trial.spec.draw for trial in ledger.trials("one")] == [0, 1, 2, 3]
+
+
+def test_numbers_that_are_not_finite_survive(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    ledger.claim("one", 1)
+    metrics = {"mse": math.inf, "grad_norm": math.nan, "lr": -math.inf}
+    ledger.record_epoch(KEYS[0], 1, EpochRecord(1, 0.1, metrics), None, None, None)
+    read = ledger.epochs(KEYS)[KEYS[0]][0].metrics
+    assert read["mse"] == math.inf
+    assert math.isnan(read["grad_norm"])
+    assert read["lr"] == -math.inf
+
+
+def test_events_are_delivered_in_order_and_marked(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    for key in KEYS:
+        ledger.claim("one", 1)
+        finish(ledger, key)
+    ledger.record_sitting("one", 3.0, ended=True)
+    events = ledger.outbox(100)
+    assert [event.kind for event in events] == ["sweep_planned", *["trial_finished"] * 4, "sweep_ended"]
+    assert [event.trial_key for event in events[1:5]] == KEYS
+    ledger.mark_delivered([event.id for event in events[:4]])
+    assert ledger.outbox(100) == events[4:]
+    assert ledger.outbox_size() == 2
+
+
+def test_moments_have_their_zone_and_the_test_set_opens_once(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    ledger.claim("one", 1)
+    ledger.record_test_opened(KEYS[0])
+    first = ledger.trials("one")[0].test_opened_at
+    ledger.record_test_opened(KEYS[0])
+    trial = ledger.trials("one")[0]
+    assert first is not None
+    assert trial.test_opened_at == first
+    assert first.tzinfo == UTC
+    assert trial.started_at is not None
+    assert trial.started_at < first
+    assert ledger.get_sweep("one").created_at == START
+
+
+def test_a_trial_is_found_by_the_start_of_its_key(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    assert ledger.get_trial("one", KEYS[2][:10]).key == KEYS[2]
+    for start in ("", "zz"):
+        with pytest.raises(UnknownNameError, match="no trial"):
+            ledger.get_trial("one", start)
+    with pytest.raises(UnknownNameError, match="no sweep 'onne' has run here; did you mean 'one'"):
+        ledger.get_trial("onne", KEYS[0])

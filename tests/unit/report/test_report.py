@@ -1,0 +1,161 @@
+"""The report on invented studies: what it says, what it refuses to say, and that it stands alone."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rnnbench.ledger.records import EpochRecord, Status, SweepRecord, TrialRecord
+from rnnbench.report.pages import write_report
+from rnnbench.report.study import Study
+from rnnbench.report.tables import build_comparisons
+from rnnbench.report.words import answer, number
+from rnnbench.trial.spec import TrialSpec
+
+MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def trial(cell: str, place: int, best: float | None, *, test: float | None = None, status: Status = Status.COMPLETED) -> TrialRecord:
+    parameters = {"optimizer.lr": 0.001 * (place % 7 + 1), "network.hidden_size": 32, "task.order": "rows"}
+    stage = "search" if test is None else "confirm"
+    if stage == "confirm":
+        parameters["optimizer.lr"] = 0.001
+    spec = TrialSpec(stage, "sequential_digits", 1, "digits", "f", cell, 1, parameters, seed=place, draw=place)  # type: ignore[arg-type]
+    outcome = {"metrics": {}, "num_parameters": 1234, "processor": "cpu", "threads": 1, "baselines": {"majority class": 0.1}}
+    outcome |= {"test": None if test is None else {"accuracy": test}}
+    error = "Traceback\nValueError: <b>boom</b>" if status == Status.FAILED else None
+    moment = MOMENT if stage == "confirm" else None
+    return TrialRecord(
+        spec.key(), spec.group_key(), place, spec, status, False, 1, best, 1, best, 2.0, outcome if status == Status.COMPLETED else {},
+        error, "error" if error else None, MOMENT, MOMENT, moment,
+    )  # fmt: skip
+
+
+def study(trials: Sequence[TrialRecord], name: str = "mine") -> Study:
+    settings = {"search": {"seed": 0}, "space": {"optimizer.lr": {"loguniform": [0.001, 0.1]}}}
+    environment = {"rnnbench": "0", "versions": {"torch": "2"}, "revision": None, "command": "rnnbench sweep <script>alert(1)</script>"}
+    record = SweepRecord(name, "mine.yaml", "task: <script>alert(2)</script>\n", settings, environment, MOMENT, MOMENT, 12.0)
+    epochs = {
+        t.key: [EpochRecord(1, 0.1, {"accuracy": 0.5}), EpochRecord(2, 0.2, {"accuracy": t.best})] for t in trials if t.best is not None
+    }
+    return Study(record, trials, epochs)
+
+
+def searched(cell: str, values: Sequence[float]) -> list[TrialRecord]:
+    return [trial(cell, place, value) for place, value in enumerate(values)]
+
+
+def confirmed(cell: str, values: Sequence[float]) -> list[TrialRecord]:
+    return [trial(cell, 100 + place, value, test=value) for place, value in enumerate(values)]
+
+
+def words(*trials: TrialRecord) -> str:
+    (comparison,) = build_comparisons([study(trials)])
+    return " ".join(answer(comparison))
+
+
+GRU = [*searched("gru", [0.8, 0.9, 0.85, 0.7]), *confirmed("gru", [0.9, 0.91, 0.92])]
+LSTM = [*searched("lstm", [0.82, 0.88, 0.86, 0.6]), *confirmed("lstm", [0.885, 0.915, 0.92])]
+ELMAN = [*searched("elman", [0.5, 0.6, 0.55, 0.4]), *confirmed("elman", [0.6, 0.61, 0.59])]
+
+
+def test_cells_that_the_data_cannot_separate_are_called_so_and_the_others_are_ranked() -> None:
+    said = words(*ELMAN, *LSTM, *GRU)
+    assert said.startswith("gru leads on sequential digits (digits): test accuracy 0.91 (mean of 3 fresh seeds")
+    assert "It is better than elman by 0.31" in said
+    assert "the data cannot separate it from lstm" in said
+    assert "Budget: 4 search trials each" in said
+
+
+def test_without_confirmation_there_is_no_test_value_and_no_decision() -> None:
+    said = words(*searched("gru", [0.8, 0.9]), *searched("lstm", [0.3, 0.4]))
+    assert "no test values" in said
+    assert "cannot be decided" in said
+    assert "test accuracy" not in said
+
+
+def test_different_budgets_are_no_fair_comparison() -> None:
+    assert "The budgets differ (gru 2, lstm 1 search trials)" in words(*searched("gru", [0.8, 0.9]), *searched("lstm", [0.3]))
+
+
+def test_a_trial_worse_than_the_baseline_is_said_to_be() -> None:
+    assert "the best trial here is not better than that" in words(*searched("gru", [0.05, 0.08]))
+
+
+def test_unfinished_failed_and_diverged_trials_are_counted_and_left_out() -> None:
+    lost = [
+        trial("gru", 7, None, status=Status.PENDING),
+        trial("gru", 8, None, status=Status.FAILED),
+        trial("gru", 9, 0.99, status=Status.DIVERGED),
+    ]
+    (comparison,) = build_comparisons([study([*searched("gru", [0.8, 0.9, 0.7]), *lost])])
+    said = " ".join(answer(comparison))
+    assert "1 planned trials have not ended yet" in said
+    assert "1 trials failed" in said
+    assert "1 trials diverged" in said
+    row = comparison.rows[0]
+    assert (row.median, len(row.searched), len(row.completed)) == (0.8, 6, 3)
+
+
+@pytest.mark.parametrize("trials", [[trial("gru", 0, None, status=Status.DIVERGED)], [trial("gru", 0, None, status=Status.PENDING)]])
+def test_a_study_without_any_result_says_so(trials: list[TrialRecord], tmp_path: Path) -> None:
+    files = write_report([study(trials)], tmp_path)
+    assert "nothing to compare" in files.html.read_text()
+    assert files.figures == ()
+
+
+def test_a_single_trial_makes_a_report(tmp_path: Path) -> None:
+    files = write_report([study(searched("gru", [0.8]))], tmp_path)
+    (cell,) = json.loads(files.json.read_text())["comparisons"][0]["cells"]
+    assert (cell["best"]["value"], cell["median"], cell["interquartile_mean"], cell["test"]) == (0.8, 0.8, None, None)
+
+
+def test_the_pages_stand_alone_escape_what_they_show_and_repeat_byte_for_byte(tmp_path: Path) -> None:
+    trials = [*GRU, *LSTM, trial("gru", 9, None, status=Status.FAILED)]
+    one, other = write_report([study(trials)], tmp_path / "one"), write_report([study(trials)], tmp_path / "other")
+    html = one.html.read_text()
+    assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", html)
+    assert "<link" not in html
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(2)" in html
+    assert "<b>boom" not in html
+    for name in ("html", "markdown", "json"):
+        assert getattr(one, name).read_bytes() == getattr(other, name).read_bytes()
+    for mine, theirs in zip(one.figures, other.figures, strict=True):
+        assert mine.read_bytes() == theirs.read_bytes()
+        assert mine.with_suffix(".png").read_bytes() == theirs.with_suffix(".png").read_bytes()
+    assert len(one.figures) == 3
+
+
+def test_the_numbers_in_the_document_are_those_of_the_trials(tmp_path: Path) -> None:
+    document = json.loads(write_report([study([*GRU, *ELMAN])], tmp_path).json.read_text())
+    gru, elman = document["comparisons"][0]["cells"]
+    assert (gru["cell"], gru["best"]["value"], gru["median"], gru["search_trials"]) == ("gru", 0.9, pytest.approx(0.825), 4)
+    assert gru["interquartile_mean"]["value"] == pytest.approx((0.8 + 0.85) / 2)
+    assert gru["test"]["values"] == [0.9, 0.91, 0.92]
+    assert gru["test"]["mean"] == pytest.approx(0.91)
+    assert gru["test"]["trials"] == [each.key for each in GRU[4:]]
+    assert elman["leader_minus_this"]["value"] == pytest.approx(0.31)
+    assert (gru["num_parameters"], gru["median_seconds"]) == (1234, 2.0)
+
+
+def test_a_trial_of_two_sweeps_counts_once(tmp_path: Path) -> None:
+    trials = searched("gru", [0.8, 0.9])
+    (comparison,) = build_comparisons([study(trials, "one"), study(trials, "two")])
+    assert len(comparison.rows[0].searched) == 2
+    assert comparison.rows[0].sweeps == ("one", "two")
+
+
+def test_numbers_are_written_with_four_digits() -> None:
+    assert [number(x) for x in (None, 0, 0.97114, 8.36149, 71946.0, 5.3e-5, 1234567.0)] == [
+        "-",
+        "0",
+        "0.9711",
+        "8.361",
+        "71946",
+        "5.30e-05",
+        "1.23e+06",
+    ]

@@ -1,0 +1,79 @@
+"""The report's statistics against scipy, closed forms and hand calculation."""
+
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from rnnbench.report.statistics import bootstrap_iqm, holm, interquartile_mean, t_interval, welch_against
+
+values = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30)
+
+
+@given(values)
+def test_the_interquartile_mean_is_the_mean_of_the_sorted_middle(sample: list[float]) -> None:
+    cut = len(sample) // 4
+    middle = sorted(sample)[cut : len(sample) - cut]
+    assert interquartile_mean(sample) == pytest.approx(statistics.fmean(middle), rel=1e-9, abs=1e-9)
+
+
+def test_no_values_have_no_interquartile_mean() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        interquartile_mean([])
+
+
+def test_the_t_interval_equals_scipys() -> None:
+    sample = [0.91, 0.93, 0.9, 0.95, 0.92]
+    found = t_interval(sample)
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(sample), scale=stats.sem(sample))
+    assert found is not None
+    assert (found.value, found.low, found.high, found.count) == pytest.approx((np.mean(sample), low, high, 5))
+    assert t_interval([0.5]) is None
+
+
+def test_the_bootstrap_interval_repeats_and_agrees_with_scipys() -> None:
+    sample = list(np.random.default_rng(1).normal(0.9, 0.05, 40))
+    found, again = bootstrap_iqm(sample), bootstrap_iqm(sample)
+    assert found is not None
+    assert found == again
+    other = stats.bootstrap(
+        (sample,), lambda x, axis: stats.trim_mean(x, 0.25, axis=axis), n_resamples=5000, method="percentile", rng=np.random.default_rng(2)
+    )
+    width = other.confidence_interval.high - other.confidence_interval.low
+    assert abs(found.low - other.confidence_interval.low) < 0.1 * width
+    assert abs(found.high - other.confidence_interval.high) < 0.1 * width
+    assert bootstrap_iqm(sample[:2]) is None
+
+
+def test_welch_equals_the_written_formula_and_leaves_out_what_has_no_test() -> None:
+    one, other = [1.0, 1.2, 0.9, 1.1, 1.05], [0.8, 0.85, 0.7, 0.9]
+    found, single, self_test = welch_against(one, [other, [0.5], one])
+    spread = np.var(one, ddof=1) / 5 + np.var(other, ddof=1) / 4
+    freedom = spread**2 / ((np.var(one, ddof=1) / 5) ** 2 / 4 + (np.var(other, ddof=1) / 4) ** 2 / 3)
+    difference = np.mean(one) - np.mean(other)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(spread)
+    p = 2 * stats.t.sf(abs(difference) / np.sqrt(spread), freedom)
+    assert found is not None
+    assert (found.value, found.low, found.high, found.p) == pytest.approx((difference, difference - half, difference + half, p))
+    assert found.p_holm == pytest.approx(2 * p)
+    assert single is None
+    assert self_test is not None
+    assert self_test.p == pytest.approx(1.0)
+
+
+def test_groups_without_any_spread_cannot_be_tested() -> None:
+    assert welch_against([1.0, 1.0], [[1.0, 1.0]]) == [None]
+
+
+def test_holm_equals_the_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+    assert [adjusted[i] for i in sorted(range(len(p_values)), key=lambda i: p_values[i])] == sorted(adjusted)
