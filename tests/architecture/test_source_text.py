@@ -17,7 +17,7 @@ def find_lines(pattern: re.Pattern[str]) -> list[str]:
     return [
         f"{shown(path)}:{number}: {line.strip()}"
         for path in find_texts()
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1)
         if pattern.search(line)
     ]
 
@@ -43,7 +43,7 @@ def test_code_is_ascii(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in find_modules() if path.name == "__init__.py"], ids=shown)
 def test_a_package_says_what_it_is_and_does_nothing(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
     assert ast.get_docstring(tree)
     rest = [ast.unparse(node).split(" = ")[0] for node in tree.body[1:]]
     assert rest in ([], ["__version__"])

@@ -63,7 +63,7 @@ def run(text: str, folder: Path, executor: Executor) -> list[TrialRecord]:
 
 def table(trials: Sequence[TrialRecord]) -> list[tuple[object, ...]]:
     """What must repeat bit for bit: keys in order, status, attempts, metrics of the best epoch and of the test set."""
-    shown = []
+    shown: list[tuple[object, ...]] = []
     for trial in trials:
         metrics = {name: value for name, value in trial.outcome["metrics"].items() if not name.endswith("_s")}
         shown.append((trial.position, trial.key, trial.status, trial.attempts, trial.best, trial.last, metrics, trial.outcome["test"]))

@@ -127,7 +127,7 @@ def test_a_leading_model_axis_gives_each_models_own_step(entry: CellEntry, optio
     with torch.no_grad():
         for number, cell in enumerate(cells):
             for weight in cell.parameters():
-                weight += 0.1 * number
+                weight.add_(0.1 * number)
     gates = [cell.project(draw(5, 1, 3, seed=number))[:, 0] for number, cell in enumerate(cells)]
     states = [start(cell, 5) for cell in cells]
     # A bias (G,) needs an axis for the rows when it is stacked over models: (N, 1, G).

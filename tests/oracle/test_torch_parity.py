@@ -1,5 +1,7 @@
 """Cells and networks against torch's own layers with the same weights."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from rnnbench.cells.lstm import LSTM
 from rnnbench.cells.network import RecurrentNetwork
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-CELLS = {
+CELLS: dict[str, tuple[Callable[[int, int], Cell], Callable[[int, int], nn.RNNBase]]] = {
     "lstm": (LSTM, lambda i, h: nn.LSTM(i, h, batch_first=True)),
     "gru": (GRU, lambda i, h: nn.GRU(i, h, batch_first=True)),
     "elman": (Elman, lambda i, h: nn.RNN(i, h, batch_first=True)),

@@ -23,8 +23,8 @@ def test_padding_changes_neither_outputs_nor_gradients(bidirectional: bool) -> N
 
     def loss(inputs: torch.Tensor) -> torch.Tensor:
         outputs_BTO, _ = network(inputs, lengths_B)
-        valid = sum((outputs_BTO[row, :length] ** 2).sum() for row, length in enumerate(lengths_B.tolist()))
-        return valid + (network.last_output(outputs_BTO, lengths_B) ** 3).sum()
+        valid = torch.stack([(outputs_BTO[row, :length] ** 2).sum() for row, length in enumerate(lengths_B.tolist())])
+        return valid.sum() + (network.last_output(outputs_BTO, lengths_B) ** 3).sum()
 
     changed_BTI = x_BTI.clone()
     for row, length in enumerate(lengths_B.tolist()):

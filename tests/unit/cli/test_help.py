@@ -11,7 +11,7 @@ PLANNED = {"sweep", "status", "list", "show", "report", "train", "cells", "tasks
 def commands() -> dict[str, str]:
     group = get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    found = {}
+    found: dict[str, str] = {}
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
         found |= {f"{name} {part}": item.help or "" for part, item in inner.items()} if inner else {name: command.help or ""}

@@ -19,7 +19,7 @@ LEDGERS = Path(__file__).parents[2] / "ledgers"
 def shape(url: str) -> dict[str, object]:
     engine = create_engine(url)
     found = inspect(engine)
-    tables = {
+    tables: dict[str, object] = {
         table: (
             sorted((column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(table)),
             sorted((str(index["name"]), tuple(index["column_names"]), bool(index["unique"])) for index in found.get_indexes(table)),

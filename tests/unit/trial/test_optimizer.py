@@ -1,6 +1,7 @@
 """Optimisers, schedules and clipping, against torch's own plain forms."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ OPTIONS: dict[str, dict[str, Value]] = {
     "rmsprop": {"optimizer.momentum": 0.5, "optimizer.alpha": 0.9},
     "adagrad": {},
 }
-REFERENCE = {
+REFERENCE: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "adam": lambda w: torch.optim.Adam(w, lr=0.1, betas=(0.8, 0.95), weight_decay=0.01, fused=False, foreach=False),
     "adamw": lambda w: torch.optim.AdamW(w, lr=0.1, betas=(0.8, 0.95), weight_decay=0.01, fused=False, foreach=False),
     "sgd": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01, fused=False, foreach=False),
