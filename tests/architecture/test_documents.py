@@ -1,0 +1,52 @@
+"""Documents stay in step with the code: what a person can type is written down."""
+
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from rnnbench.cells.table import list_cells
+from rnnbench.cli.app import app
+from rnnbench.search.domains import KINDS
+from rnnbench.search.reader import KEYS
+from rnnbench.task.catalogue import list_tasks
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_cell_and_task_is_in_the_readmes_tables() -> None:
+    for name in [*(cell.name for cell in list_cells()), *(task.name for task in list_tasks())]:
+        assert f"| `{name}` |" in README, name
+
+
+def test_every_data_set_is_in_the_readme() -> None:
+    for task in list_tasks():
+        for name in task.data:
+            assert f"`{name}`" in README or name in README, name
+
+
+def test_every_command_is_documented() -> None:
+    for name in get_command(app).commands:  # type: ignore[attr-defined]  # a group, which typer types as a command
+        assert any(f"rnnbench {name}" in text or f"`{name}`" in text for text in (README, GUIDE, CHANGELOG)), name
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "scheduler"])
+def test_every_key_of_the_sweep_file_that_works_is_in_the_guide(key: str) -> None:
+    assert f"\n{key}:" in GUIDE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_distribution_is_in_the_guide(kind: str) -> None:
+    assert f"| `{kind}: " in GUIDE
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    import re
+
+    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
