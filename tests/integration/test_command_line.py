@@ -173,6 +173,15 @@ def test_a_driver_killed_half_way_loses_nothing(tmp_path: Path) -> None:
     assert results(tmp_path) == results(undisturbed)
 
 
+def test_trials_over_their_time_fail_and_the_sweep_says_so(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.replace("max_epochs: 2", "max_epochs: 2, max_seconds: 0.001"))
+    done = run(tmp_path, "sweep", "small.yaml", "--executor", "inline", "--json", code=3)
+    status = json.loads(done.stdout)
+    assert (status["failed"], status["completed"], status["status"], status["best"]) == (4, 0, "completed", None)
+    key = json.loads(run(tmp_path, "sweep", "small.yaml", "--dry-run", "--json").stdout)["trials"][0]["key"]
+    assert "timeout:\nthe trial reached budget.max_seconds" in run(tmp_path, "show", f"small/{key[:8]}").stdout
+
+
 @pytest.mark.slow
 def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.replace("max_epochs: 2", "max_epochs: 100000"))
