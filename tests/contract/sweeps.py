@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnbench.base.home import Home
-from rnnbench.ledger.records import SweepRecord, TrialRecord
+from rnnbench.ledger.records import TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.search.plan import plan
 from rnnbench.search.sweepfile import SweepFile, read_sweep
-from rnnbench.sweep.environment import environment, utc_now
 from rnnbench.sweep.executor import Executor
+from rnnbench.sweep.planned import plan_sweep
 from rnnbench.sweep.runner import Runner
-from rnnbench.task.catalogue import get_task
-from rnnbench.task.sources import data_home, fingerprint, locate
 
 SMALL = """
 name: small
@@ -39,15 +36,9 @@ def read_text(text: str, folder: Path, overrides: Sequence[str] = ()) -> SweepFi
 
 def start(sweep: SweepFile, ledger: Ledger, home: Home) -> Runner:
     """Plans and records a sweep; returns the runner that would run it."""
-    files, fingerprints = {}, {}
-    place = data_home(os.environ)
-    for task in sweep.tasks:
-        card = get_task(task.name)
-        files[task.name, task.data] = {name: str(path) for name, path in locate(card, task.data, place).items()}
-        fingerprints[task.name, task.data] = fingerprint(card, task.data, place)
-    record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment([]), utc_now())
-    ledger.record_sweep(record, plan(sweep, fingerprints))
-    return Runner(ledger, sweep, files, home)
+    planned = plan_sweep(sweep, os.environ)
+    planned.record(ledger, [])
+    return Runner(ledger, sweep, planned.files, home)
 
 
 def run(text: str, folder: Path, executor: Executor) -> list[TrialRecord]:

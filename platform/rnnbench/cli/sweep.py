@@ -1,5 +1,6 @@
 """`rnnbench sweep`: plan, run, record, report."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from rnnbench.base.home import Home
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
-    from rnnbench.search.sweepfile import SweepFile
     from rnnbench.sweep.mirror import Mirror
-    from rnnbench.trial.spec import TrialSpec
+    from rnnbench.sweep.planned import Planned
 
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
@@ -57,101 +57,41 @@ def sweep(
     Example: rnnbench sweep search_spaces/lstm.yaml --set budget.max_epochs=5
     """
     from rnnbench.base.errors import InputError
+    from rnnbench.cli.plan_table import print_plan
+    from rnnbench.search.find import find_sweep_file
+    from rnnbench.search.sweepfile import read_sweep
+    from rnnbench.sweep.planned import plan_sweep
 
     if executor not in ("ray", "inline"):
         raise InputError(f"--executor is {executor!r}, must be ray or inline")
-    planned = _plan(file, name, changes or [], num_samples)
+    planned = plan_sweep(read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples), os.environ)
     if dry_run:
-        _print_plan(planned, as_json)
+        print_plan(planned, as_json)
         return
     place = home_at(home)
     with open_ledger(place, db, must_exist=False) as ledger:
         sys.exit(_run(planned, ledger, place, executor, address, db, tracking_uri, as_json))
 
 
-class _Planned:
-    """A valid sweep file with its data found and its trials planned; nothing has started."""
-
-    def __init__(self, sweep_file: "SweepFile", files: dict[tuple[str, str], dict[str, str]], specs: "list[TrialSpec]") -> None:
-        self.sweep = sweep_file
-        self.files = files
-        self.specs = specs
-
-
-def _plan(file: str, name: str | None, changes: list[str], num_samples: int | None) -> _Planned:
-    import os
-
-    from rnnbench.base.errors import DataError, SweepFileError
-    from rnnbench.search.find import find_sweep_file
-    from rnnbench.search.plan import plan
-    from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.task.catalogue import get_task
-    from rnnbench.task.sources import data_home, fingerprint, locate
-
-    sweep_file = read_sweep(find_sweep_file(file), name=name, overrides=changes, num_samples=num_samples)
-    data_folder = data_home(os.environ)
-    files: dict[tuple[str, str], dict[str, str]] = {}
-    fingerprints: dict[tuple[str, str], str] = {}
-    for task in sweep_file.tasks:
-        card = get_task(task.name)
-        try:
-            found = locate(card, task.data, data_folder)
-        except DataError as error:
-            raise SweepFileError(str(error), sweep_file.where("task")) from error
-        files[task.name, task.data] = {key: str(path.absolute()) for key, path in found.items()}
-        fingerprints[task.name, task.data] = fingerprint(card, task.data, data_folder)
-    return _Planned(sweep_file, files, plan(sweep_file, fingerprints))
-
-
-def _print_plan(planned: _Planned, as_json: bool) -> None:
-    if as_json:
-        print_json({"sweep": planned.sweep.name, "trials": [{"key": spec.key(), **spec.to_dict()} for spec in planned.specs]})
-        return
-    from rich.table import Table
-
-    searched = [name for name in sorted({name for spec in planned.specs for name in spec.parameters}) if _varies(name, planned.specs)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("#", "trial", "task", "cell", *(name.split(".", 1)[1] for name in searched)):
-        table.add_column(title, no_wrap=True)
-    for number, spec in enumerate(planned.specs):
-        values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for name in searched]
-        table.add_row(str(number), spec.key()[:8], spec.task, spec.cell, *values)
-    console = output()
-    console.print(table)
-    confirm = planned.sweep.confirm
-    winners = f", then the best {confirm.top_k} of each task and cell with {confirm.seeds} fresh seeds" if confirm else ""
-    console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{winners}; nothing was started")
-
-
-def _varies(name: str, specs: "list[TrialSpec]") -> bool:
-    return len({repr(spec.parameters.get(name)) for spec in specs}) > 1
-
-
-def _show(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _run(
-    planned: _Planned, ledger: "Ledger", place: "Home", executor: str, address: str, db: str | None, tracking_uri: str | None, as_json: bool
+    planned: "Planned",
+    ledger: "Ledger",
+    place: "Home",
+    executor: str,
+    address: str,
+    db: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
 ) -> int:
     from rnnbench.cli.live import LiveView, score_table, seconds
-    from rnnbench.ledger.records import FINAL, Status, SweepRecord
-    from rnnbench.sweep.environment import environment, utc_now
+    from rnnbench.ledger.records import FINAL, Status
     from rnnbench.sweep.executor import Executor, InlineExecutor
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
     from rnnbench.sweep.runner import Runner
 
     words, name, resources = people(), planned.sweep.name, planned.sweep.resources
-    record = SweepRecord(
-        name=name,
-        path=str(planned.sweep.path),
-        text=planned.sweep.text,
-        settings=planned.sweep.settings(),
-        environment=environment(sys.argv),
-        created_at=utc_now(),
-    )
-    ledger.record_sweep(record, planned.specs)
+    planned.record(ledger, sys.argv)
     trials = ledger.trials(name)
     done, reused = sum(trial.status in FINAL for trial in trials), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
@@ -192,7 +132,9 @@ def _run(
 
 def _interrupted(place: "Home") -> int:
     people().print(
-        f"\nstopped; what was finished is kept. To go on: {_again()}{home_flag(place) if '--home' not in sys.argv else ''}", markup=False
+        f"\nstopped; what was finished is kept. To go on: {_again()}{home_flag(place) if '--home' not in sys.argv else ''}",
+        markup=False,
+        soft_wrap=True,
     )
     return EXIT_INTERRUPTED
 

@@ -60,22 +60,17 @@ def _recorded(target: str, home: str | None, db: str | None) -> "tuple[TrialSpec
 
 def _fresh(task: str, cell: str, data: str | None, changes: list[str]) -> "TrialSpec":
     import os
+    from pathlib import Path
 
     from rnnbench.base.canonical import canonical_json
-    from rnnbench.search.plan import plan
     from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.task.catalogue import get_task
-    from rnnbench.task.sources import data_home, fingerprint
+    from rnnbench.sweep.planned import plan_sweep
 
     chosen = {"name": task} | ({"data": data} if data else {})
     with tempfile.TemporaryDirectory() as folder:
-        from pathlib import Path
-
         file = Path(folder) / "train.yaml"
-        file.write_text(canonical_json({"task": chosen, "cells": [cell], "search": {"method": "random", "num_samples": 1}}))
-        sweep = read_sweep(file, overrides=changes)
-    choice = sweep.tasks[0]
-    return plan(sweep, {(choice.name, choice.data): fingerprint(get_task(choice.name), choice.data, data_home(os.environ))})[0]
+        file.write_text(canonical_json({"task": chosen, "cells": [cell], "search": {"num_samples": 1}}))
+        return plan_sweep(read_sweep(file, overrides=changes), os.environ).specs[0]
 
 
 def _run(spec: "TrialSpec", threads: int) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""A sweep that is ready to run: its file valid, its data found, its trials planned; nothing has started."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rnnbench.base.errors import DataError, SweepFileError
+from rnnbench.ledger.records import SweepRecord
+from rnnbench.ledger.store import Ledger
+from rnnbench.search.plan import plan
+from rnnbench.search.sweepfile import SweepFile
+from rnnbench.sweep.environment import environment, utc_now
+from rnnbench.task.catalogue import get_task
+from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
+from rnnbench.trial.spec import TrialSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A sweep with its search trials.
+
+    Attributes:
+        files: Absolute data files by (task, data set) and file name.
+    """
+
+    sweep: SweepFile
+    files: Mapping[tuple[str, str], Mapping[str, str]]
+    specs: Sequence[TrialSpec]
+
+    def record(self, ledger: Ledger, arguments: Sequence[str]) -> None:
+        """Puts the sweep and all its trials into the ledger; the same again changes nothing.
+
+        Args:
+            arguments: The command line, for the report.
+        Raises:
+            PlanChangedError: a sweep of that name has another plan.
+        """
+        sweep = self.sweep
+        record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment(arguments), utc_now())
+        ledger.record_sweep(record, self.specs)
+
+
+def plan_sweep(sweep: SweepFile, environ: Mapping[str, str]) -> Planned:
+    """Finds the data of every task and plans every search trial.
+
+    Raises:
+        SweepFileError: a data file is missing; the text says where the sweep asks for it and how to fetch it.
+    """
+    home = data_home(environ)
+    files: dict[tuple[str, str], Mapping[str, str]] = {}
+    fingerprints: dict[tuple[str, str], str] = {}
+    for task in sweep.tasks:
+        card, place = get_task(task.name), (task.name, task.data)
+        try:
+            files[place] = {name: str(path.absolute()) for name, path in locate(card, task.data, home).items()}
+        except DataError as error:
+            raise SweepFileError(str(error), sweep.where("task")) from error
+        fingerprints[place] = fingerprint(card, task.data, home)
+        if others := differs_from_published(card, task.data, home):
+            log.warning(
+                "data=%s: not the published bytes of %s; the trials are keyed by the bytes that are here", task.data, ", ".join(others)
+            )
+    return Planned(sweep, files, plan(sweep, fingerprints))
