@@ -126,6 +126,8 @@ def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path) -> None:
         (("cells", "ltsm"), "did you mean 'lstm'"),
         (("tasks", "ading"), "did you mean 'adding'"),
         (("train",), "give a task"),
+        (("train", "adding", "--cell", "gruu"), "rnnbench: no cell 'gruu'; did you mean 'gru'?"),
+        (("train", "adding", "--data", "jsb"), "rnnbench: task 'adding' has no data set 'jsb'"),
     ],
 )
 def test_a_mistake_is_one_line_with_what_to_do(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
