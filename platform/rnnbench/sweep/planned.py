@@ -3,16 +3,20 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DataError, SweepFileError
 from rnnbench.ledger.records import SweepRecord
-from rnnbench.ledger.store import Ledger
 from rnnbench.search.plan import plan
 from rnnbench.search.sweepfile import SweepFile
 from rnnbench.sweep.environment import environment, utc_now
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
 from rnnbench.trial.spec import TrialSpec
+
+if TYPE_CHECKING:
+    # Only named here: a bad sweep file is refused before the database's library is loaded.
+    from rnnbench.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ class Planned:
     files: Mapping[tuple[str, str], Mapping[str, str]]
     specs: Sequence[TrialSpec]
 
-    def record(self, ledger: Ledger, arguments: Sequence[str]) -> None:
+    def record(self, ledger: "Ledger", arguments: Sequence[str]) -> None:
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.
 
         Args:
