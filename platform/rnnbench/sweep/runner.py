@@ -42,7 +42,13 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Reads how the sweep stands."""
-        self.board = Scoreboard(self.ledger.trials(self.sweep.name), is_maximized)
+        trials = self.ledger.trials(self.sweep.name)
+        self.board = Scoreboard(trials, is_maximized)
+        # The first trial of each data set computes its baselines; a plan only ever grows at its end.
+        firsts: dict[tuple[str, str], str] = {}
+        for trial in trials:
+            firsts.setdefault((trial.spec.task, trial.spec.data), trial.key)
+        self._first = set(firsts.values())
 
     def run(self, executor: Executor) -> None:
         """Executes until nothing is pending; whatever ends it, no trial stays marked as running.
@@ -90,12 +96,8 @@ class Runner:
             files=self.files[spec.task, spec.data],
             folder=str(self.home.trial_folder(trial.key)),
             threads=self.sweep.resources.cpus,
-            baselines=self._is_first(trial),
+            baselines=trial.key in self._first,
         )
-
-    def _is_first(self, trial: TrialRecord) -> bool:
-        same = [t.position for t in self.board.trials.values() if (t.spec.task, t.spec.data) == (trial.spec.task, trial.spec.data)]
-        return trial.position == min(same)
 
     def _record(self, event: Mapping[str, Any]) -> None:
         key, attempt = event["key"], event["attempt"]
