@@ -2,8 +2,10 @@
 
 import logging
 import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,11 @@ def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic)
         TrialDiverged, TrialTimeout: how a trial may end without a result.
         DataError: the data cannot be used.
     """
-    prepare_torch(job.threads)
+    with torch_settings(job.threads):
+        return _run(job, send, clock)
+
+
+def _run(job: Job, send: Send, clock: Callable[[], float]) -> dict[str, Any]:
     spec, budget, folder = job.spec, job.spec.budget, Path(job.folder)
     started = clock()
     limits = Limits(clock, started + (budget.max_seconds or math.inf))
@@ -58,13 +64,28 @@ def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic)
     return _finish(job, trainer, data, send)
 
 
-def prepare_torch(threads: int) -> None:
-    """Sets what every trial of this process shares: threads, flushed denormals, deterministic kernels."""
+@contextmanager
+def torch_settings(threads: int) -> Iterator[None]:
+    """What every trial trains under: its share of threads, flushed denormals, deterministic kernels; all put back after."""
+    before = torch.get_num_threads(), _flushes_denormals(), torch.are_deterministic_algorithms_enabled()
+    _set_torch(threads, flush=True, deterministic=True)
+    try:
+        yield
+    finally:
+        _set_torch(*before)
+
+
+def _set_torch(threads: int, flush: bool, deterministic: bool) -> None:
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     # Vanishing gradients become denormal numbers, which slow a CPU down four to eight times.
-    torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_flush_denormal(flush)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+
+
+def _flushes_denormals() -> bool:
+    # torch sets the mode and does not tell it; the processor does.
+    return sys.float_info.min / 2 == 0.0
 
 
 def _continue(trainer: Trainer, path: Path, key: str) -> None:
