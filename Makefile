@@ -19,13 +19,14 @@ USABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help install sweep test test-all check clean
+.PHONY: help install sweep test test-all test-faults check clean
 
 help:
 	@echo "make install    rnnbench into $(VENV)"
 	@echo "make sweep      run $(FILE), or FILE=...; the same again resumes (ARGS='--num-samples 4')"
 	@echo "make test       every test that takes seconds"
 	@echo "make test-all   every test"
+	@echo "make test-faults  the fault list: processes killed, disks full, servers down; see docs/reliability.md"
 	@echo "make check      style, types, layers, and documents in step with the code"
 	@echo "make clean      remove $(VENV) and every cache; runs/ stays"
 
@@ -39,6 +40,9 @@ test: $(VENV)/.installed-test
 
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-faults: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -v tests/faults --long $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -64,7 +68,7 @@ $(VENV)/bin/python:
 	"$$python" -m venv $(VENV)
 
 # One stamp for each set of extras: a change of versions installs again.
-$(VENV)/.installed: EXTRAS :=
+$(VENV)/.installed: EXTRAS := [search]
 $(VENV)/.installed-test: EXTRAS := [test]
 $(VENV)/.installed-dev: EXTRAS := [dev]
 $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python

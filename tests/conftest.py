@@ -1,9 +1,13 @@
 """What every test shares: one thread for torch, and where real data is."""
 
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgresql import create_database, find_binaries, server
 
 # Read when torch is first imported, by the programs that tests start too: more threads than cores are the usual slowdown.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -19,3 +23,22 @@ def data_home() -> Path:
     if not home.is_dir():
         pytest.skip(f"needs real data: {home} is not there, set RNNBENCH_DATA")
     return home.resolve()
+
+
+@pytest.fixture(scope="session")
+def postgresql_address() -> Iterator[str]:
+    """A private PostgreSQL server for this test process, or a visible skip."""
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'rnnbench[postgresql]'")
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's binaries: apt install postgresql")
+    with server(binaries) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind that a ledger may live in."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return create_database(request.getfixturevalue("postgresql_address"), f"t{secrets.token_hex(6)}")

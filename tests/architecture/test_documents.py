@@ -33,7 +33,7 @@ def test_every_command_is_documented() -> None:
         assert any(f"rnnbench {name}" in text or f"`{name}`" in text for text in (README, GUIDE, CHANGELOG)), name
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key != "scheduler"])
+@pytest.mark.parametrize("key", KEYS)
 def test_every_key_of_the_sweep_file_that_works_is_in_the_guide(key: str) -> None:
     assert f"\n{key}:" in GUIDE
 

@@ -11,6 +11,7 @@ from rnnbench.search.sweepfile import SweepFile, read_sweep
 from rnnbench.sweep.executor import Executor
 from rnnbench.sweep.planned import plan_sweep
 from rnnbench.sweep.runner import Runner
+from rnnbench.sweep.stop import Stop
 
 SMALL = """
 name: small
@@ -38,7 +39,7 @@ def start(sweep: SweepFile, ledger: Ledger, home: Home) -> Runner:
     """Plans and records a sweep; returns the runner that would run it."""
     planned = plan_sweep(sweep, os.environ)
     planned.record(ledger, [])
-    return Runner(ledger, sweep, planned.files, home)
+    return Runner(ledger, planned, home, Stop(home.stops / sweep.name))
 
 
 def run(text: str, folder: Path, executor: Executor) -> list[TrialRecord]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -29,9 +28,9 @@ KEYS = [each.key() for each in SPECS]
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(database_url: str) -> Iterator[Ledger]:
     moments = (START + timedelta(seconds=second) for second in range(10_000))
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", now=moments.__next__) as opened:
+    with Ledger.open(database_url, now=moments.__next__) as opened:
         yield opened
 
 
@@ -97,7 +96,7 @@ def test_a_trial_of_two_sweeps_exists_once_and_is_reused(ledger: Ledger) -> None
 
 def test_a_sweep_is_extended_where_its_plan_is_part_of_the_new_one(ledger: Ledger) -> None:
     ledger.record_sweep(sweep(), SPECS[:2])
-    ledger.record_sitting("one", 2.0, ended=True)
+    ledger.record_end("one")
     ledger.record_sweep(sweep(), SPECS)
     assert [trial.key for trial in ledger.trials("one")] == KEYS
     assert ledger.get_sweep("one").ended_at is None
@@ -136,7 +135,7 @@ def test_events_are_delivered_in_order_and_marked(ledger: Ledger) -> None:
     for key in KEYS:
         ledger.claim("one", 1)
         finish(ledger, key)
-    ledger.record_sitting("one", 3.0, ended=True)
+    ledger.record_end("one")
     events = ledger.outbox(100)
     assert [event.kind for event in events] == ["sweep_planned", *["trial_finished"] * 4, "sweep_ended"]
     assert [event.trial_key for event in events[1:5]] == KEYS

@@ -195,7 +195,7 @@ def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> 
     driver.send_signal(signal.SIGINT)
     _, words = driver.communicate(timeout=60)
     assert driver.returncode == 130, words
-    assert "To go on: rnnbench sweep small.yaml" in words
+    assert "To go on: rnnbench resume small" in words
     assert "Traceback" not in words
     status = json.loads(run(tmp_path, "status", "small", "--json").stdout)
     assert (status["running"], status["pending"], status["status"]) == (0, 4, "pending")

@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for epoch, value in enumerate((0.5, 0.25), 1):
                 ledger.record_epoch(trial.key, 1, EpochRecord(epoch, 0.1 * epoch, {"mse": value}), value, epoch, value)
             ledger.record_finished(trial.key, 1, status, {"num_parameters": 7, "test": {"mse": 0.3}}, 1.0)
-        ledger.record_sitting("one", 1.0, ended=True)
+        ledger.record_end("one")
     return place
 
 

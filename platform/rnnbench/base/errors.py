@@ -4,13 +4,17 @@ RnnbenchError            1  anything we raise on purpose
 +-- InputError           2  what the user gave cannot be used; nothing was started
 |   +-- SweepFileError   2  a sweep file, with file:line:column
 |   +-- ParameterError   2  a parameter's name or value
-|   +-- UnknownNameError 2  no cell, task, data set, sweep or trial of that name
+|   +-- UnknownNameError 2  no cell, task, data set, sweep (UnknownSweepError) or trial of that name
 |   +-- DataError        2  a data file that is missing, damaged or unusable
 |   +-- LedgerError      2  a ledger that cannot be opened, or is newer than this program
 |   +-- PlanChangedError 2  the same sweep name with a different plan
+|   +-- SweepHeldError   2  another process runs this sweep
 +-- CheckpointError      1  a checkpoint that cannot be used; the trial falls back
 +-- TrialDiverged        1  a loss, gradient or metric that is not finite
 +-- TrialTimeout         1  a trial that reached its time limit
++-- TrialInterrupted     1  a trial that was asked to stop; it goes on later
++-- DiskFullError        1  no room for a database, checkpoint or log; the sweep stops and can be resumed
++-- LeaseLostError       1  another process has taken the sweep over
 """
 
 
@@ -48,6 +52,10 @@ class UnknownNameError(InputError):
     """No cell, task, data set, sweep or trial has that name."""
 
 
+class UnknownSweepError(UnknownNameError):
+    """No sweep of that name is in the ledger."""
+
+
 class DataError(InputError):
     """A data file is missing, damaged or cannot be used for this task."""
 
@@ -60,6 +68,10 @@ class PlanChangedError(InputError):
     """The sweep of that name was planned from a different file."""
 
 
+class SweepHeldError(InputError):
+    """Another process runs this sweep; the text names host, pid and since when."""
+
+
 class CheckpointError(RnnbenchError):
     """A checkpoint is missing, damaged or not ours."""
 
@@ -70,3 +82,15 @@ class TrialDiverged(RnnbenchError):
 
 class TrialTimeout(RnnbenchError):
     """A trial reached its `max_seconds`."""
+
+
+class TrialInterrupted(RnnbenchError):
+    """A trial was asked to stop; its checkpoint lets it go on later."""
+
+
+class DiskFullError(RnnbenchError):
+    """There is no room left for a database, checkpoint or log."""
+
+
+class LeaseLostError(RnnbenchError):
+    """Another process has taken the sweep over, because this one was silent for too long."""

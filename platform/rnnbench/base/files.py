@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and their checksums."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -33,3 +34,13 @@ def sha256_file(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what it came from, says that there is no room left."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

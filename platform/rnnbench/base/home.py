@@ -31,10 +31,20 @@ class Home:
         """Where MLflow keeps artifacts."""
         return self.path / "artifacts"
 
+    @property
+    def stops(self) -> Path:
+        """Where a sweep that is to stop says so to its trials."""
+        return self.path / "stops"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the folders of all trials are."""
+        return self.path / "checkpoints"
+
     def report_folder(self, name: str) -> Path:
         """Where a sweep's report is written."""
         return self.path / "reports" / name
 
     def trial_folder(self, key: str) -> Path:
         """Where a trial keeps its checkpoints; a trial exists once, however many sweeps hold it."""
-        return self.path / "checkpoints" / key[:2] / key
+        return self.checkpoints / key[:2] / key

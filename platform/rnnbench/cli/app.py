@@ -5,8 +5,9 @@ import sys
 import typer
 
 from rnnbench.base.errors import RnnbenchError
+from rnnbench.base.files import is_disk_full
 from rnnbench.base.log import start_logging
-from rnnbench.cli import catalogue, results, services, sweep, train
+from rnnbench.cli import catalogue, results, services, storage, sweep, train
 
 app = typer.Typer(
     name="rnnbench",
@@ -17,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (sweep, results, train, catalogue, services):
+for group in (sweep, results, train, catalogue, services, storage):
     group.register(app)
 
 
@@ -47,3 +48,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        print(f"rnnbench: no room left on the disk ({error.filename}); free some, then run the command again", file=sys.stderr)
+        sys.exit(1)

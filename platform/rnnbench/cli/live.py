@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnbench.ledger.records import Status
-from rnnbench.sweep.scoreboard import Scoreboard
+from rnnbench.sweep.scoreboard import WAITING, Scoreboard
 from rnnbench.task.catalogue import get_task
 
 PLAIN_EVERY_S = 10.0
@@ -80,7 +80,7 @@ def score_table(board: Scoreboard) -> Table:
     table.add_column("trial")
     for row in board.rows():
         counts = row.counts
-        waiting = counts[Status.PENDING] + counts[Status.INTERRUPTED]
+        waiting = sum(counts[status] for status in WAITING)
         numbers = (f"{row.done}/{row.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
         best = "-" if row.best is None else f"{get_task(row.task).metric.name} {row.best:.4g}"
         table.add_row(row.task, row.cell, *map(str, numbers), best, (row.best_key or "-")[:8])

@@ -4,12 +4,16 @@ import json
 import os
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rnnbench.base.home import Home
+from rnnbench.base.secrets import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,20 +37,50 @@ def home_at(option: str | None) -> Home:
     return Home.at(option, os.environ)
 
 
-def open_ledger(home: Home, db: str | None, *, must_exist: bool = True) -> "Ledger":
+@contextmanager
+def open_ledger(home: Home, db: str | None, *, must_exist: bool = True) -> "Iterator[Ledger]":
     """Opens the ledger; creates it unless `must_exist`.
 
     Raises:
-        UnknownNameError: there is none yet.
+        UnknownNameError: there is none yet, or it has no sweep of the name that was asked for; the text says where we looked.
+        InputError: the results folder cannot be written.
     """
-    from rnnbench.base.errors import UnknownNameError
+    from rnnbench.base.errors import InputError, UnknownSweepError
     from rnnbench.ledger.store import Ledger
 
-    if db is None and must_exist and not (home.path / "rnnbench.db").exists():
-        raise UnknownNameError(f"no results in {home.path} yet; run a sweep first: {command()} sweep lstm")
-    if db is None:
-        home.path.mkdir(parents=True, exist_ok=True)
-    return Ledger.open(db or home.ledger_url)
+    if db is None and must_exist:
+        require_results(home)
+    if db is None or not must_exist:
+        try:
+            home.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=home.path):
+                pass
+        except OSError as error:
+            raise InputError(f"the results folder {home.path} cannot be written ({error.strerror}); choose another with --home") from error
+    with Ledger.open(db or home.ledger_url) as ledger:
+        try:
+            yield ledger
+        except UnknownSweepError as error:
+            raise UnknownSweepError(f"{error} (searched {redact(db, {}) if db else home.path}){_other_homes(home)}") from error
+
+
+def require_results(home: Home) -> None:
+    """Refuses a home without a ledger.
+
+    Raises:
+        UnknownNameError: nothing ran there yet; the text names other homes in the folders above.
+    """
+    from rnnbench.base.errors import UnknownNameError
+
+    if not (home.path / "rnnbench.db").exists():
+        raise UnknownNameError(f"no results in {home.path} yet; run a sweep first: {command()} sweep lstm{_other_homes(home)}")
+
+
+def _other_homes(home: Home) -> str:
+    """Words for results folders in the folders above: a person often stands in the wrong one."""
+    places = [parent / "runs" for parent in Path.cwd().parents]
+    found = [place for place in places if place != home.path and (place / "rnnbench.db").exists()]
+    return f"; there are others: {', '.join(f'--home {shlex.quote(str(place))}' for place in found)}" if found else ""
 
 
 def command() -> str:

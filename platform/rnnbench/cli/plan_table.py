@@ -10,7 +10,11 @@ from rnnbench.trial.spec import TrialSpec
 def print_plan(planned: Planned, as_json: bool) -> None:
     """The plan as a table, or as one JSON document."""
     if as_json:
-        print_json({"sweep": planned.sweep.name, "trials": [{"key": spec.key(), **spec.to_dict()} for spec in planned.specs]})
+        trials = [{"key": spec.key(), **spec.to_dict()} for spec in planned.specs]
+        print_json({"sweep": planned.sweep.name, "trials": trials, "slots": [vars(slot) for slot in planned.slots]})
+        return
+    if planned.slots:
+        _print_slots(planned)
         return
     from rich.table import Table
 
@@ -24,9 +28,25 @@ def print_plan(planned: Planned, as_json: bool) -> None:
         table.add_row(str(number), spec.key()[:8], spec.task, spec.cell, *values)
     console = output()
     console.print(table)
-    confirm = planned.sweep.confirm
-    winners = f", then the best {confirm.top_k} of each task and cell with {confirm.seeds} fresh seeds" if confirm else ""
-    console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{winners}; nothing was started")
+    console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{_after(planned)}; nothing was started")
+
+
+def _print_slots(planned: Planned) -> None:
+    sweep = planned.sweep
+    lanes = len({(slot.task, slot.cell) for slot in planned.slots})
+    output().print(
+        f"{len(planned.slots) * sweep.replicates} trials of at most {sweep.budget.max_epochs} epochs, {sweep.search.num_samples} slots for "
+        f"each of {lanes} pairs of task and cell, drawn by {sweep.search.method} as results come in{_after(planned)}; nothing was started",
+        soft_wrap=True,
+    )
+
+
+def _after(planned: Planned) -> str:
+    sweep = planned.sweep
+    words = f", compared by {sweep.scheduler.name} on the way" if sweep.scheduler else ""
+    if sweep.confirm:
+        words += f", then the best {sweep.confirm.top_k} of each task and cell with {sweep.confirm.seeds} fresh seeds"
+    return words
 
 
 def _differs(name: str, specs: Sequence[TrialSpec]) -> bool:

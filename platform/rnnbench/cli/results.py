@@ -146,11 +146,23 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
 
 
 def _board(ledger: "Ledger", name: str) -> "Scoreboard":
+    from dataclasses import replace
+
+    from rnnbench.ledger.records import Status
+    from rnnbench.sweep.lease import is_live
     from rnnbench.sweep.runner import is_maximized
     from rnnbench.sweep.scoreboard import Scoreboard
 
-    ledger.get_sweep(name)
-    return Scoreboard(ledger.trials(name), is_maximized)
+    sweep = ledger.get_sweep(name)
+    trials = ledger.trials(name)
+    live = {lease.holder.token for lease in ledger.leases.list() if is_live(lease)}
+    # What a dead driver left behind does not run, whatever the ledger's last word was.
+    seen = [
+        replace(trial, status=Status.INTERRUPTED) if trial.status == Status.RUNNING and trial.holder not in live else trial
+        for trial in trials
+    ]
+    replicates = sweep.settings.get("replicates", 1)
+    return Scoreboard(seen, is_maximized, [slot for slot in ledger.slots(name) if not slot.drawn], replicates)
 
 
 def _print_sweep(text: str, board: "Scoreboard", hint: str) -> None:

@@ -1,7 +1,8 @@
-"""`rnnbench sweep`: plan, run, record, report."""
+"""`rnnbench sweep | resume | cancel`: plan, run, record, report; go on; give up."""
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,16 +26,74 @@ if TYPE_CHECKING:
     from rnnbench.base.home import Home
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
+    from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
+    from rnnbench.sweep.runner import Runner
+    from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
-EXIT_INTERRUPTED = 130
+MAX_LISTED_FAILURES = 5
+
+ExecutorOption = Annotated[str, typer.Option("--executor", help="ray, or inline: one trial after the other in this process.")]
+AddressOption = Annotated[str, typer.Option("--address", help="Which Ray: local (a private one), auto (one that runs here), or host:port.")]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure", help="Use a Ray cluster that asks for no token: whoever reaches it can run programs on it.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command("sweep")(sweep)
+    app.command("resume")(resume)
+    app.command("cancel")(cancel)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a sweep runs: what the options of `sweep` and `resume` say."""
+
+    home: "Home"
+    executor: str
+    address: str
+    insecure: bool
+    db: str | None
+    tracking_uri: str | None
+
+    def check(self) -> None:
+        """Refuses what cannot be used, before anything starts."""
+        from rnnbench.base.errors import InputError
+
+        if self.executor not in ("ray", "inline"):
+            raise InputError(f"--executor is {self.executor!r}, must be ray or inline")
+
+    def build(self, planned: "Planned") -> "tuple[Executor, int]":
+        """The executor, and how many trials it runs at once."""
+        from rnnbench.sweep.executor import InlineExecutor
+        from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
+
+        resources = planned.sweep.resources
+        if self.executor == "inline":
+            return InlineExecutor(), 1
+        concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
+        return RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure), concurrent
+
+    def flags(self) -> str:
+        """The options that a later command needs to mean the same place."""
+        import shlex
+
+        from rnnbench.base.secrets import redact
+
+        words = [home_flag(self.home).strip()] if home_flag(self.home) else []
+        for flag, value, usual in (
+            ("--executor", self.executor, "ray"),
+            ("--address", self.address, "local"),
+            ("--db", self.db, None),
+            ("--tracking-uri", self.tracking_uri, None),
+        ):
+            if value != usual:
+                words.append(f"{flag} {shlex.quote(redact(str(value), {}))}")
+        return "".join(f" {word}" for word in [*words, *(["--insecure"] if self.insecure else [])])
 
 
 def sweep(
@@ -42,8 +101,9 @@ def sweep(
     name: Annotated[str | None, typer.Option(help="Name of the sweep (default: the file's).", show_default=False)] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")] = None,
     num_samples: Annotated[int | None, typer.Option(help="Draws per task and cell.", show_default=False)] = None,
-    executor: Annotated[str, typer.Option(help="ray, or inline: one trial after the other in this process.")] = "ray",
-    address: Annotated[str, typer.Option(help="Which Ray: local (a private one), auto (one that runs here), or host:port.")] = "local",
+    executor: ExecutorOption = "ray",
+    address: AddressOption = "local",
+    insecure: InsecureOption = False,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
     home: HomeOption = None,
@@ -56,93 +116,157 @@ def sweep(
 
     Example: rnnbench sweep search_spaces/lstm.yaml --set budget.max_epochs=5
     """
-    from rnnbench.base.errors import InputError
     from rnnbench.cli.plan_table import print_plan
     from rnnbench.search.find import find_sweep_file
     from rnnbench.search.sweepfile import read_sweep
     from rnnbench.sweep.planned import plan_sweep
 
-    if executor not in ("ray", "inline"):
-        raise InputError(f"--executor is {executor!r}, must be ray or inline")
+    place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
+    place.check()
     planned = plan_sweep(read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples), os.environ)
     if dry_run:
         print_plan(planned, as_json)
         return
-    place = home_at(home)
-    with open_ledger(place, db, must_exist=False) as ledger:
-        sys.exit(_run(planned, ledger, place, executor, address, db, tracking_uri, as_json))
+    with open_ledger(place.home, db, must_exist=False) as ledger:
+        planned.record(ledger, sys.argv)
+        sys.exit(_run(planned, ledger, place, as_json))
 
 
-def _run(
-    planned: "Planned",
-    ledger: "Ledger",
-    place: "Home",
-    executor: str,
-    address: str,
-    db: str | None,
-    tracking_uri: str | None,
-    as_json: bool,
-) -> int:
-    from rnnbench.cli.live import LiveView, score_table, seconds
-    from rnnbench.ledger.records import FINAL, Status
-    from rnnbench.sweep.executor import Executor, InlineExecutor
+def resume(
+    name: Annotated[str, typer.Argument(metavar="SWEEP")],
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed and cancelled trials again too.")] = False,
+    executor: ExecutorOption = "ray",
+    address: AddressOption = "local",
+    insecure: InsecureOption = False,
+    db: DbOption = None,
+    tracking_uri: TrackingOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a sweep, from the ledger alone: its file need not be there any more.
+
+    Runs what is pending and nothing that finished; interrupted trials continue from their checkpoints.
+
+    Example: rnnbench resume lstm
+    """
+    from rnnbench.search.sweepfile import read_settings
+    from rnnbench.sweep.planned import plan_sweep
+
+    place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
+    place.check()
+    with open_ledger(place.home, db) as ledger:
+        record = ledger.get_sweep(name)
+        planned = plan_sweep(read_settings(record.settings, Path(record.path), record.text), os.environ)
+        planned.record(ledger, sys.argv)
+        if retry_failed:
+            people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)
+        sys.exit(_run(planned, ledger, place, as_json))
+
+
+def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOption = None, db: DbOption = None) -> None:
+    """Give a sweep up: what has not ended is cancelled, what has finished is kept.
+
+    Example: rnnbench cancel lstm
+    """
+    from rnnbench.sweep.lease import is_live
+
+    with open_ledger(home_at(home), db) as ledger:
+        ledger.get_sweep(name)
+        lease = ledger.leases.find(name)
+        if lease is not None and is_live(lease):
+            ledger.leases.ask_to_stop(name, "cancel")
+            holder = lease.holder
+            output().print(f"asked pid {holder.pid} on {holder.host} to cancel; it saves what runs and stops", markup=False)
+        else:
+            ledger.release_running(name)
+            output().print(f"{ledger.cancel(name)} trials cancelled", markup=False)
+
+
+def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
+    from rnnbench.ledger.records import FINAL
     from rnnbench.sweep.mirror import Mirror
-    from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
     from rnnbench.sweep.runner import Runner
+    from rnnbench.sweep.stop import Stop
 
-    words, name, resources = people(), planned.sweep.name, planned.sweep.resources
-    planned.record(ledger, sys.argv)
-    trials = ledger.trials(name)
-    done, reused = sum(trial.status in FINAL for trial in trials), sum(trial.reused for trial in trials)
+    name = planned.sweep.name
+    stop = Stop(place.home.stops / name)
+    runner = Runner(ledger, planned, place.home, stop)
+    counts, trials = runner.board.counts(), runner.board.trials.values()
+    done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
-    words.print(f"sweep {name}: {len(trials)} trials planned, {done} already done{reuse}", markup=False)
-    concurrent = 1
-    chosen: Executor = InlineExecutor()
-    if executor == "ray":
-        concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
-        chosen = RayExecutor(address, resources.cpus, resources.max_concurrent)
-    mirror = Mirror(db or place.ledger_url, tracking_uri or place.tracking_uri, artifact_root=place.artifacts)
+    people().print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
+    mirror = Mirror(place.db or place.home.ledger_url, place.tracking_uri or place.home.tracking_uri, artifact_root=place.home.artifacts)
     mirror.start()
     try:
-        runner = Runner(ledger, planned.sweep, planned.files, place)
+        _execute(runner, place)
+        if stop.reason == "cancel":
+            people().print(f"cancelled; what was finished is kept: {command()} status {name}{home_flag(place.home)}", markup=False)
+            return EXIT_FAILED_TRIALS
         if not runner.is_complete():
-            with LiveView(words, name, concurrent) as view:
-                runner.observe = view
-                runner.run(chosen)
-        if not runner.is_complete():
-            return _interrupted(place)
-        report = _report(ledger, name, place)
-        _deliver(mirror, name, report, place)
-    except KeyboardInterrupt:
-        return _interrupted(place)
+            return _stopped(name, place, stop)
+        report = _report(ledger, name, place.home)
+        _deliver(mirror, name, report, place.home)
+    except (KeyboardInterrupt, SystemExit):
+        # Stopped at once, or while the report was written.
+        stop.request("interrupt")
+        return _stopped(name, place, stop)
     finally:
         mirror.stop()
-    counts = runner.board.counts()
+    return _finish(runner, ledger, place, report, as_json=as_json)
+
+
+def _execute(runner: "Runner", place: Place) -> None:
+    from rnnbench.cli.live import LiveView
+
+    if runner.is_complete():
+        return
+    executor, concurrent = place.build(runner.planned)
+    with LiveView(people(), runner.sweep.name, concurrent) as view:
+        runner.observe = view
+        runner.run(executor)
+
+
+def _finish(runner: "Runner", ledger: "Ledger", place: Place, report: "ReportFiles", *, as_json: bool) -> int:
+    from rnnbench.cli.live import score_table, seconds
+    from rnnbench.ledger.records import Status
+
+    name, counts = runner.sweep.name, runner.board.counts()
     if as_json:
         print_json(_status(ledger, name))
     else:
         console = output()
         console.print(score_table(runner.board))
+        _print_failures(console, runner, place.home)
         for words_of_one in report.answers:
             console.print(f"\n{words_of_one}", markup=False)
         console.print(f"\nfinished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
-        _print_next_steps(console, name, report.html, place)
+        _print_next_steps(console, name, report.html, place.home)
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
-def _interrupted(place: "Home") -> int:
-    people().print(
-        f"\nstopped; what was finished is kept. To go on: {_again()}{home_flag(place) if '--home' not in sys.argv else ''}",
-        markup=False,
-        soft_wrap=True,
-    )
-    return EXIT_INTERRUPTED
+def _print_failures(console: Any, runner: "Runner", home: "Home") -> None:
+    from rnnbench.base.names import printable
+    from rnnbench.ledger.records import Status
+
+    failed = [trial for trial in runner.board.trials.values() if trial.status == Status.FAILED]
+    for trial in failed[:MAX_LISTED_FAILURES]:
+        last_line = (trial.error or "").rstrip().rpartition("\n")[2]
+        words = f"failed: {trial.spec.cell} {trial.key[:8]} ({trial.category}) {printable(last_line, 160)}"
+        console.print(words, markup=False, soft_wrap=True)
+    if failed:
+        flag, name = home_flag(home), runner.sweep.name
+        more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
+        console.print(
+            f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{flag}; again: {command()} resume {name} --retry-failed{flag}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
-def _again() -> str:
-    import shlex
-
-    return " ".join([command(), *map(shlex.quote, sys.argv[1:])])
+def _stopped(name: str, place: Place, stop: "Stop") -> int:
+    words = f"\nstopped; what was finished is kept. To go on: {command()} resume {name}{place.flags()}"
+    people().print(words, markup=False, soft_wrap=True)
+    return stop.exit_code
 
 
 def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":

@@ -1,6 +1,7 @@
 """Opening the ledger's database: durable SQLite or PostgreSQL, at this program's schema version."""
 
-import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from rnnbench.base.errors import LedgerError
+from rnnbench.base.failpoints import failpoint
+from rnnbench.base.filesystem import network_filesystem
 
 VERSION_TABLE = "rnnbench_version"
 BUSY_TIMEOUT_S = 30
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, upgrade: bool = True) -> Engine:
     """An engine on a database at the current schema; creates or upgrades it, after a backup where it is SQLite.
 
     Raises:
-        LedgerError: no such kind of database, it cannot be opened, or its schema is newer than this program.
+        LedgerError: no such kind of database, it cannot be opened, lies on a network file system, or its schema is newer
+            than this program.
     """
     try:
         parsed = make_url(url)
@@ -30,12 +34,23 @@ def open_engine(url: str) -> Engine:
     except (ArgumentError, ImportError, ModuleNotFoundError) as error:
         raise LedgerError(f"--db {url}: {error}; use sqlite:////absolute/path.db or postgresql://user@host/name") from error
     if engine.dialect.name == "sqlite":
+        _require_local_disk(parsed.database)
         _tune_sqlite(engine)
     try:
-        _migrate(engine, Path(parsed.database) if engine.dialect.name == "sqlite" and parsed.database else None)
+        if upgrade:
+            _migrate(engine, Path(parsed.database) if engine.dialect.name == "sqlite" and parsed.database else None)
     except DBAPIError as error:
         raise LedgerError(f"the ledger {parsed.render_as_string()} cannot be opened: {str(error.orig).strip()}") from error
     return engine
+
+
+def _require_local_disk(database: str | None) -> None:
+    kind = network_filesystem(Path(database)) if database else None
+    if kind is not None:
+        raise LedgerError(
+            f"the ledger {database} lies on a network file system ({kind}), where SQLite loses data; "
+            "use --home or --db on a local disk, or --db postgresql://user@host/name"
+        )
 
 
 def _tune_sqlite(engine: Engine) -> None:
@@ -53,9 +68,34 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine, file: Path | None) -> None:
+def schema_versions(engine: Engine) -> tuple[str | None, str]:
+    """The schema of a database (None: it has none yet), and the one of this program."""
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return current, head
+
+
+def check_database(engine: Engine) -> list[str]:
+    """What is wrong with a database: damaged pages, rows that refer to nothing. Empty where nothing is."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            connection.exec_driver_sql("SELECT 1")
+            return []
+        found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return found + [f"table {row[0]}, row {row[1]}: refers to a missing row of {row[2]}" for row in broken]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _migrate(engine: Engine, file: Path | None) -> None:
+    config = _config()
     scripts = ScriptDirectory.from_config(config)
     # One transaction that holds the write lock from its start: of two processes, the second finds the work done.
     with engine.begin() as connection:
@@ -69,6 +109,16 @@ def _migrate(engine: Engine, file: Path | None) -> None:
                 f"the ledger has schema {current}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db"
             )
         if current is not None and file is not None:
-            shutil.copy2(file, file.with_suffix(f".schema-{current}.backup"))
+            _back_up(file, file.with_suffix(f".schema-{current}.backup"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        failpoint("ledger.upgrading")
+
+
+def _back_up(file: Path, backup: Path) -> None:
+    """Copies a database as it was last committed; a second connection sees that while the first holds the write lock."""
+    partial = backup.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as target:
+        source.backup(target)
+    partial.replace(backup)

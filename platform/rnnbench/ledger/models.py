@@ -1,4 +1,4 @@
-"""The tables of the ledger, schema version 1."""
+"""The tables of the ledger, schema version 2."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -67,6 +67,25 @@ class TrialRow(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     test_opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failures: Mapped[int] = mapped_column(Integer, default=0)  # attempts that failed; an interruption is none
+    rung: Mapped[int] = mapped_column(Integer, default=0)  # the epoch at which a scheduler last had it wait
+    holder: Mapped[str | None] = mapped_column(String(64))  # token of the lease under which it runs
+    __table_args__ = (Index("trials_status", "status"),)
+
+
+class AttemptRow(Base):
+    """One attempt at a trial: who ran it and how it ended; `status` is running until it has."""
+
+    __tablename__ = "attempts"
+    trial_key: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    sweep: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(16))
+    category: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[str | None] = mapped_column(Text)
+    wall_s: Mapped[float | None]
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PlannedRow(Base):
@@ -80,6 +99,49 @@ class PlannedRow(Base):
     replicate: Mapped[int] = mapped_column(Integer)
     reused: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (Index("planned_once", "sweep", "trial_key", unique=True), Index("planned_trial", "trial_key"))
+
+
+class SlotRow(Base):
+    """A numbered place in an adaptive search; its parameters are drawn when it is claimed, from the results recorded so far."""
+
+    __tablename__ = "slots"
+    sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)  # of its first trial in the plan
+    task: Mapped[str] = mapped_column(String(100))
+    cell: Mapped[str] = mapped_column(String(100))
+    draw: Mapped[int] = mapped_column(Integer)
+    drawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the draw was made from
+    __table_args__ = (Index("slots_once", "sweep", "task", "cell", "draw", unique=True),)
+
+
+class DecisionRow(Base):
+    """A scheduler's verdict on one trial at one rung, with the values it was made from."""
+
+    __tablename__ = "decisions"
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True, autoincrement=True)
+    sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"))
+    trial_key: Mapped[str] = mapped_column(ForeignKey("trials.key"))
+    rung: Mapped[int] = mapped_column(Integer)
+    verdict: Mapped[str] = mapped_column(String(16))
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (Index("decisions_once", "sweep", "trial_key", "rung", unique=True),)
+
+
+class LeaseRow(Base):
+    """Who runs a sweep; its holder counts `beats` up while it lives."""
+
+    __tablename__ = "leases"
+    sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"), primary_key=True)
+    token: Mapped[str] = mapped_column(String(64))
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    process: Mapped[str] = mapped_column(String(255))  # tells this process from a later one with the same pid
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    beat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    beats: Mapped[int] = mapped_column(Integer, default=0)
+    stop: Mapped[str | None] = mapped_column(String(16))  # what somebody asks of the holder: cancel
 
 
 class EpochRow(Base):

@@ -14,6 +14,7 @@ class Status(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    PAUSED = "paused"  # waits at a rung for a scheduler's decision
     INTERRUPTED = "interrupted"
     COMPLETED = "completed"
     DIVERGED = "diverged"
@@ -66,6 +67,9 @@ class TrialRecord:
         outcome: What the trial reported at its end: `test` metrics where opened, num_parameters, train_s, peak_memory_bytes,
             threads, device, mode, baselines, versions ...; empty before.
         error: Traceback of a failed trial, at most 64 kB; `category` says oom, timeout, hang, error or worker_killed.
+        failures: Attempts that failed; an interruption is none.
+        rung: The epoch at which a scheduler last had it wait, 0 before.
+        holder: Token of the lease under which it runs.
     """
 
     key: str
@@ -85,6 +89,53 @@ class TrialRecord:
     started_at: datetime | None
     ended_at: datetime | None
     test_opened_at: datetime | None
+    failures: int = 0
+    rung: int = 0
+    holder: str | None = None
+
+    @property
+    def stopped_at(self) -> int | None:
+        """The epoch at which a scheduler stopped the trial early; None for one that trained to the end of its budget."""
+        epoch = self.outcome.get("stopped_at")
+        return epoch if isinstance(epoch, int) else None
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One attempt at a trial, as it ended; `status` is running until it has."""
+
+    key: str
+    attempt: int
+    sweep: str
+    status: Status
+    category: str | None
+    error: str | None
+    wall_s: float | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SlotRecord:
+    """A numbered place of an adaptive search; `position` is that of its first trial, `evidence` what its draw was made from."""
+
+    position: int
+    task: str
+    cell: str
+    draw: int
+    drawn: bool
+    evidence: Mapping[str, Plain] | None
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A scheduler's verdict on one trial at one rung; `id` grows in the order of the decisions."""
+
+    id: int
+    key: str
+    rung: int
+    verdict: str
+    evidence: Mapping[str, Plain]
 
 
 @dataclass(frozen=True)

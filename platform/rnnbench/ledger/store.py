@@ -2,25 +2,41 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from rnnbench.base.canonical import Plain
-from rnnbench.base.errors import PlanChangedError, UnknownNameError
+from rnnbench.base.errors import LeaseLostError, PlanChangedError, UnknownNameError, UnknownSweepError
 from rnnbench.base.names import printable, suggest
-from rnnbench.ledger.engine import open_engine
-from rnnbench.ledger.models import EpochRow, OutboxRow, PlannedRow, SweepRow, TrialRow
+from rnnbench.ledger.database import Database
+from rnnbench.ledger.leases import Leases
+from rnnbench.ledger.models import AttemptRow, DecisionRow, EpochRow, LeaseRow, OutboxRow, PlannedRow, SlotRow, SweepRow, TrialRow
 from rnnbench.ledger.plainjson import decode, encode
-from rnnbench.ledger.records import FINAL, EpochRecord, OutboxRecord, Status, SweepRecord, TrialRecord
+from rnnbench.ledger.records import (
+    AttemptRecord,
+    DecisionRecord,
+    EpochRecord,
+    OutboxRecord,
+    SlotRecord,
+    Status,
+    SweepRecord,
+    TrialRecord,
+)
 from rnnbench.trial.spec import TrialSpec
 
+# Task, cell and number of a slot.
+Place = tuple[str, str, int]
+# Trial, rung, verdict and evidence of a scheduler's decision.
+Decided = tuple[str, int, str, Mapping[str, Plain]]
+
+REOPENED = {"status": Status.PENDING, "failures": 0, "error": None, "category": None, "ended_at": None}
 # SQLite takes at most 32766 variables in a statement.
 _CHUNK = 5000
 
@@ -28,22 +44,24 @@ _CHUNK = 5000
 class Ledger:
     """An open ledger; use as a context manager or call `close`."""
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._now = now
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._now = database.now
+        self._transaction = database.transaction
+        self.leases = Leases(database)
 
     @classmethod
     def open(cls, url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> "Ledger":
         """Opens a database, created or upgraded to this program's schema.
 
         Raises:
-            LedgerError: it cannot be opened, or was written by a newer rnnbench.
+            LedgerError: it cannot be opened, lies where SQLite loses data, or was written by a newer rnnbench.
         """
-        return cls(open_engine(url), now)
+        return cls(Database.open(url, now))
 
     def close(self) -> None:
         """Closes every connection."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -51,38 +69,67 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def record_sweep(self, sweep: SweepRecord, specs: Sequence[TrialSpec]) -> None:
-        """Takes a sweep and all its search trials, pending; the same again changes nothing.
+    def record_sweep(self, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place] = (), replicates: int = 1) -> None:
+        """Takes a sweep with all its search trials, or the slots of an adaptive search, pending; the same again changes nothing.
 
-        Where a sweep of that name exists, its planned search trials must all be in `specs`: then it is extended.
+        Where a sweep of that name exists, what it planned must all be in the new plan: then it is extended.
 
+        Args:
+            slots: Task, cell and number of each slot.
+            replicates: Trials that each slot will hold.
         Raises:
-            PlanChangedError: they are not; the text shows the lines of the file that differ.
+            PlanChangedError: it is not; the text shows the lines of the file that differ.
         """
         with self._transaction() as session:
-            row = session.get(SweepRow, sweep.name)
+            if self._database.dialect == "postgresql":
+                session.execute(select(func.pg_advisory_xact_lock(func.hashtext(sweep.name))))
+            row = session.get(SweepRow, sweep.name, with_for_update=True)
             if row is None:
                 session.add(_sweep_row(sweep))
                 session.flush()
                 session.add(OutboxRow(sweep=sweep.name, kind="sweep_planned", payload={}))
             else:
-                self._require_extension(session, row, sweep, specs)
+                self._require_extension(session, row, sweep, specs, slots)
                 row.path, row.text, row.settings = sweep.path, sweep.text, dict(sweep.settings)
             self._extend(session, sweep.name, specs)
+            self._add_slots(session, sweep.name, slots, replicates)
 
     def extend_sweep(self, name: str, specs: Sequence[TrialSpec]) -> None:
         """Adds trials behind a sweep's plan; those already in it change nothing."""
         with self._transaction() as session:
             self._extend(session, name, specs)
 
-    def claim(self, name: str, limit: int) -> list[TrialRecord]:
-        """Marks the first `limit` waiting trials of the plan as running, one attempt more each, and returns them."""
+    def draw_slot(self, name: str, position: int, specs: Sequence[TrialSpec], evidence: Mapping[str, Plain]) -> None:
+        """Fills a slot with its trials, once; a slot already drawn stays as it is."""
         with self._transaction() as session:
-            found = self._trials(session, name, statuses=(Status.PENDING, Status.INTERRUPTED), limit=limit)
-            claimed = [replace(t, status=Status.RUNNING, attempts=t.attempts + 1, started_at=self._now()) for t in found]
+            row = session.get_one(SlotRow, (name, position), with_for_update=True)
+            if row.drawn_at is None:
+                row.drawn_at, row.evidence = self._now(), dict(evidence)
+                self._extend(session, name, specs, position)
+
+    def claim(self, name: str, limit: int, token: str | None = None) -> list[TrialRecord]:
+        """Marks waiting trials of the plan as running, one attempt more each, and returns them.
+
+        Those that a scheduler sent on come first, then the plan's order: a cohort is decided as early as it can be.
+
+        Args:
+            token: Of the lease under which they run.
+        Raises:
+            LeaseLostError: the lease is no longer this token's.
+        """
+        with self._transaction() as session:
+            if token is not None:
+                lease = session.get(LeaseRow, name)
+                if lease is None or lease.token != token:
+                    raise LeaseLostError(f"another process has taken sweep '{name}' over; this one stops")
+            found = self._trials(session, name, statuses=(Status.PENDING, Status.INTERRUPTED), limit=limit, lock=True)
+            now = self._now()
+            claimed = [replace(t, status=Status.RUNNING, attempts=t.attempts + 1, started_at=now, holder=token) for t in found]
             for trial in claimed:
-                values = {"status": trial.status, "attempts": trial.attempts, "started_at": trial.started_at}
+                values = {"status": trial.status, "attempts": trial.attempts, "started_at": now, "holder": token}
                 session.execute(update(TrialRow).where(TrialRow.key == trial.key).values(values))
+                attempt = {"trial_key": trial.key, "attempt": trial.attempts, "sweep": name}
+                session.add(AttemptRow(**attempt, status=Status.RUNNING, started_at=now))
             return claimed
 
     def record_epoch(
@@ -90,7 +137,7 @@ class Ledger:
     ) -> None:
         """Takes an epoch of a running attempt; an epoch of another attempt, or of a finished trial, changes nothing."""
         with self._transaction() as session:
-            row = session.get_one(TrialRow, key)
+            row = session.get_one(TrialRow, key, with_for_update=True)
             if row.status != Status.RUNNING or row.attempts != attempt:
                 return
             metrics = encode(epoch.metrics)
@@ -113,35 +160,95 @@ class Ledger:
         *,
         error: str | None = None,
         category: str | None = None,
-    ) -> None:
-        """Ends a trial, and queues the news for each sweep that holds it; a finished trial is never changed."""
+        again: bool = False,
+    ) -> Status:
+        """Ends an attempt, and with it the trial unless it is paused, interrupted or tried again; returns the trial's status.
+
+        The news for each sweep that holds the trial is queued in the same transaction. A finished trial is never changed.
+
+        Args:
+            again: A failed attempt is followed by another.
+        """
         with self._transaction() as session:
-            row = session.get_one(TrialRow, key)
-            if row.status in FINAL or row.attempts != attempt:
-                return
+            row = session.get_one(TrialRow, key, with_for_update=True)
+            if row.status != Status.RUNNING or row.attempts != attempt:
+                return Status(row.status)
+            tried = session.get(AttemptRow, (key, attempt))
+            if tried is not None:
+                tried.status, tried.category, tried.error = status, category, error
+                tried.wall_s, tried.ended_at = wall_s, self._now()
+            row.holder = None
+            row.failures += status == Status.FAILED
+            if status == Status.INTERRUPTED or (status == Status.FAILED and again):
+                row.status = Status.INTERRUPTED
+                return Status.INTERRUPTED
             row.status, row.outcome, row.wall_s, row.error, row.category = status, encode(outcome), wall_s, error, category
-            row.ended_at = self._now()
             epochs = outcome.get("epochs")
             if isinstance(epochs, int):
                 # An attempt that resumed from an older checkpoint may have ended before epochs of the one it replaced.
                 session.execute(delete(EpochRow).where(EpochRow.trial_key == key, EpochRow.epoch > epochs))
-            for sweep in session.scalars(select(PlannedRow.sweep).where(PlannedRow.trial_key == key)).all():
-                session.add(OutboxRow(sweep=sweep, kind="trial_finished", trial_key=key, payload={}))
+            if status == Status.PAUSED and isinstance(epochs, int):
+                row.rung = epochs
+            else:
+                self._end(session, row)
+            return status
 
-    def release_running(self, name: str) -> list[str]:
-        """Marks a sweep's running trials as interrupted, so that they can be claimed again; returns their keys."""
+    def record_decisions(self, name: str, decisions: Sequence[Decided]) -> None:
+        """Takes a scheduler's verdicts (trial, rung, verdict, evidence): the stopped trials end, the others wait to go on."""
         with self._transaction() as session:
-            keys = [trial.key for trial in self._trials(session, name, statuses=(Status.RUNNING,))]
+            for key, rung, verdict, evidence in decisions:
+                row = session.get_one(TrialRow, key, with_for_update=True)
+                if row.status != Status.PAUSED or row.rung != rung:
+                    continue
+                now = self._now()
+                session.add(DecisionRow(sweep=name, trial_key=key, rung=rung, verdict=verdict, evidence=dict(evidence), decided_at=now))
+                if verdict == "stopped":
+                    row.status, row.outcome = Status.COMPLETED, {**row.outcome, "stopped_at": rung}
+                    self._end(session, row)
+                else:
+                    row.status = Status.PENDING
+
+    def release_running(self, name: str, live: Collection[str] = ()) -> list[str]:
+        """Marks a sweep's running trials as interrupted, so that they can be claimed again; returns their keys.
+
+        Args:
+            live: Tokens of the leases under which trials do run.
+        """
+        with self._transaction() as session:
+            running = self._trials(session, name, statuses=(Status.RUNNING,), lock=True)
+            keys = [trial.key for trial in running if trial.holder not in live]
             for chunk in _chunks(keys):
-                session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(status=Status.INTERRUPTED))
+                session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(status=Status.INTERRUPTED, holder=None))
+                query = update(AttemptRow).where(AttemptRow.trial_key.in_(chunk), AttemptRow.status == Status.RUNNING)
+                session.execute(query.values(status=Status.INTERRUPTED, ended_at=self._now()))
             return keys
 
-    def record_sitting(self, name: str, seconds: float, *, ended: bool) -> None:
-        """Adds the wall clock of one sitting to a sweep, and its end where nothing is left to do."""
+    def cancel(self, name: str) -> int:
+        """Ends as cancelled what has not ended and does not run, and closes slots that were not drawn; returns how many trials."""
         with self._transaction() as session:
-            row = session.get_one(SweepRow, name)
-            row.session_s += seconds
-            if ended and row.ended_at is None:
+            waiting = self._trials(session, name, statuses=(Status.PENDING, Status.PAUSED, Status.INTERRUPTED), lock=True)
+            for trial in waiting:
+                row = session.get_one(TrialRow, trial.key)
+                row.status = Status.CANCELLED
+                self._end(session, row)
+            session.execute(delete(SlotRow).where(SlotRow.sweep == name, SlotRow.drawn_at.is_(None)))
+            return len(waiting)
+
+    def reopen_failed(self, name: str) -> int:
+        """Makes failed and cancelled trials pending again, because a person asks for it; returns how many."""
+        with self._transaction() as session:
+            ended = self._trials(session, name, statuses=(Status.FAILED, Status.CANCELLED), lock=True)
+            for chunk in _chunks([trial.key for trial in ended]):
+                session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(REOPENED))
+            if ended:
+                session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
+            return len(ended)
+
+    def record_end(self, name: str) -> None:
+        """Notes that nothing is left to do; the first moment stays."""
+        with self._transaction() as session:
+            row = session.get_one(SweepRow, name, with_for_update=True)
+            if row.ended_at is None:
                 row.ended_at = self._now()
                 session.add(OutboxRow(sweep=name, kind="sweep_ended", payload={}))
 
@@ -155,11 +262,11 @@ class Ledger:
         """A sweep by name.
 
         Raises:
-            UnknownNameError: none has run; the text has the nearest name.
+            UnknownSweepError: none has run; the text has the nearest name.
         """
         found = self.find_sweep(name)
         if found is None:
-            raise UnknownNameError(
+            raise UnknownSweepError(
                 f"no sweep '{printable(name)}' has run here{suggest(name, [sweep.name for sweep in self.list_sweeps()])}"
             )
         return found
@@ -173,6 +280,37 @@ class Ledger:
         """A sweep's trials in the order of its plan."""
         with self._transaction() as session:
             return self._trials(session, name)
+
+    def attempts(self, keys: Sequence[str]) -> dict[str, list[AttemptRecord]]:
+        """The attempts at trials by key, in order."""
+        found: dict[str, list[AttemptRecord]] = {}
+        with self._transaction() as session:
+            for chunk in _chunks(keys):
+                query = select(AttemptRow).where(AttemptRow.trial_key.in_(chunk)).order_by(AttemptRow.trial_key, AttemptRow.attempt)
+                for row in session.scalars(query):
+                    ended = (Status(row.status), row.category, row.error, row.wall_s, row.started_at, row.ended_at)
+                    found.setdefault(row.trial_key, []).append(AttemptRecord(row.trial_key, row.attempt, row.sweep, *ended))
+        return found
+
+    def slots(self, name: str) -> list[SlotRecord]:
+        """The slots of an adaptive search in the plan's order."""
+        query = select(SlotRow).where(SlotRow.sweep == name).order_by(SlotRow.position)
+        with self._transaction() as session:
+            return [
+                SlotRecord(row.position, row.task, row.cell, row.draw, row.drawn_at is not None, row.evidence)
+                for row in session.scalars(query)
+            ]
+
+    def decisions(self, name: str) -> list[DecisionRecord]:
+        """A sweep's scheduling decisions in the order in which they were made."""
+        query = select(DecisionRow).where(DecisionRow.sweep == name).order_by(DecisionRow.id)
+        with self._transaction() as session:
+            return [DecisionRecord(row.id, row.trial_key, row.rung, row.verdict, row.evidence) for row in session.scalars(query)]
+
+    def holders(self, key: str) -> list[str]:
+        """The sweeps that hold a trial."""
+        with self._transaction() as session:
+            return list(session.scalars(select(PlannedRow.sweep).where(PlannedRow.trial_key == key).order_by(PlannedRow.sweep)))
 
     def get_trial(self, name: str, key: str) -> TrialRecord:
         """A sweep's trial by the start of its key.
@@ -221,35 +359,66 @@ class Ledger:
         with self._transaction() as session:
             return session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.delivered_at.is_(None))) or 0
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        with Session(self._engine) as session, session.begin():
-            yield session
+    def _end(self, session: Session, row: TrialRow) -> None:
+        row.ended_at = self._now()
+        for sweep in session.scalars(select(PlannedRow.sweep).where(PlannedRow.trial_key == row.key)).all():
+            session.add(OutboxRow(sweep=sweep, kind="trial_finished", trial_key=row.key, payload={}))
 
-    def _extend(self, session: Session, name: str, specs: Sequence[TrialSpec]) -> None:
+    def _extend(self, session: Session, name: str, specs: Sequence[TrialSpec], position: int | None = None) -> None:
         planned = set(session.scalars(select(PlannedRow.trial_key).where(PlannedRow.sweep == name)))
-        position = len(planned)
+        if position is None:
+            position = self._next_position(session, name)
         fresh = {key: spec for spec in specs if (key := spec.key()) not in planned}
+        if not fresh:
+            return
+        # Two sweeps may plan the same trial at once: whoever comes second finds it there.
+        insert = (sqlite if self._database.dialect == "sqlite" else postgresql).insert(TrialRow).on_conflict_do_nothing()
+        for chunk in _chunks(list(fresh.items()), _CHUNK // 10):
+            session.execute(insert, [_trial_values(key, spec) for key, spec in chunk])
         known: dict[str, str] = {}
         for chunk in _chunks(list(fresh)):
             known |= dict(session.execute(select(TrialRow.key, TrialRow.status).where(TrialRow.key.in_(chunk))).all())
-        rows = [_trial_row(key, spec) for key, spec in fresh.items() if key not in known]
-        session.add_all(rows)
-        session.flush()
+        # What ended without a result elsewhere is worth another try here.
+        lost = [key for key, status in known.items() if status in (Status.FAILED, Status.CANCELLED)]
+        for chunk in _chunks(lost):
+            session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(REOPENED))
         for key, spec in fresh.items():
-            reused = known.get(key) in FINAL
+            reused = known[key] in (Status.COMPLETED, Status.DIVERGED)
             place = {"position": position, "draw": spec.draw, "replicate": spec.replicate, "reused": reused}
             session.add(PlannedRow(sweep=name, trial_key=key, **place))
             if reused:
                 session.add(OutboxRow(sweep=name, kind="trial_finished", trial_key=key, payload={}))
             position += 1
-        if fresh:
-            session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
+        session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
 
-    def _require_extension(self, session: Session, row: SweepRow, sweep: SweepRecord, specs: Sequence[TrialSpec]) -> None:
-        keys = {spec.key() for spec in specs}
+    def _add_slots(self, session: Session, name: str, slots: Sequence[Place], replicates: int) -> None:
+        query = select(SlotRow.task, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == name)
+        known = {tuple(row) for row in session.execute(query)}
+        position = self._next_position(session, name, replicates)
+        for task, cell, draw in slots:
+            if (task, cell, draw) not in known:
+                session.add(SlotRow(sweep=name, position=position, task=task, cell=cell, draw=draw))
+                position += replicates
+
+    def _next_position(self, session: Session, name: str, replicates: int | None = None) -> int:
+        last = session.scalar(select(func.max(PlannedRow.position)).where(PlannedRow.sweep == name))
+        positions = session.scalars(select(SlotRow.position).where(SlotRow.sweep == name).order_by(SlotRow.position)).all()
+        # A slot keeps the places of its replicates free: as many as lie between two slots.
+        width = replicates or (positions[1] - positions[0] if len(positions) > 1 else 1000)
+        return max(-1 if last is None else last, positions[-1] + width - 1 if positions else -1) + 1
+
+    def _require_extension(
+        self, session: Session, row: SweepRow, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place]
+    ) -> None:
+        query = select(SlotRow.task, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == row.name)
+        held = {tuple(place) for place in session.execute(query)}
         searched = [trial.key for trial in self._trials(session, row.name) if trial.spec.stage == "search"]
-        if set(searched) <= keys:
+        if held:
+            # What an adaptive search draws is not planned: its file must be the same but for the number of slots.
+            settings = [_without_num_samples(each) for each in (row.settings, sweep.settings)]
+            if held <= {tuple(slot) for slot in slots} and settings[0] == settings[1]:
+                return
+        elif not slots and set(searched) <= {spec.key() for spec in specs}:
             return
         old, new = row.text.splitlines(), sweep.text.splitlines()
         lines = [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
@@ -261,16 +430,29 @@ class Ledger:
             f"What differs: {shown}. Give the new one a name of its own: --name {row.name}-2"
         )
 
-    def _trials(self, session: Session, name: str, *, statuses: Sequence[Status] = (), limit: int | None = None) -> list[TrialRecord]:
-        query = select(TrialRow, PlannedRow).join(PlannedRow).where(PlannedRow.sweep == name).order_by(PlannedRow.position)
+    def _trials(
+        self, session: Session, name: str, *, statuses: Sequence[Status] = (), limit: int | None = None, lock: bool = False
+    ) -> list[TrialRecord]:
+        query = select(TrialRow, PlannedRow).join(PlannedRow).where(PlannedRow.sweep == name)
+        query = query.order_by(TrialRow.rung.desc(), PlannedRow.position) if limit else query.order_by(PlannedRow.position)
         if statuses:
             query = query.where(TrialRow.status.in_(statuses))
+        if lock:
+            query = query.with_for_update(of=TrialRow, skip_locked=True)
         return [_trial_record(trial, place) for trial, place in session.execute(query.limit(limit))]
 
 
-def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]
+def _without_num_samples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the draws of an adaptive search depend on."""
+    search = {name: value for name, value in settings["search"].items() if name != "num_samples"}
+    keys = ("task", "cells", "scheduler", "space", "replicates")
+    epochs = {name: settings["budget"].get(name) for name in ("max_epochs", "patience")}
+    return {name: settings.get(name) for name in keys} | {"search": search, "budget": epochs}
+
+
+def _chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _sweep_row(sweep: SweepRecord) -> SweepRow:
@@ -290,8 +472,9 @@ def _sweep_record(row: SweepRow) -> SweepRecord:
     return SweepRecord(row.name, row.path, row.text, row.settings, row.environment, row.created_at, row.ended_at, row.session_s)
 
 
-def _trial_row(key: str, spec: TrialSpec) -> TrialRow:
-    return TrialRow(key=key, group_key=spec.group_key(), spec=spec.to_dict(), status=Status.PENDING, attempts=0, outcome={})
+def _trial_values(key: str, spec: TrialSpec) -> dict[str, Any]:
+    start = {"status": Status.PENDING, "attempts": 0, "failures": 0, "rung": 0, "outcome": {}}
+    return {"key": key, "group_key": spec.group_key(), "spec": spec.to_dict(), **start}
 
 
 def _trial_record(row: TrialRow, place: PlannedRow) -> TrialRecord:
@@ -313,4 +496,7 @@ def _trial_record(row: TrialRow, place: PlannedRow) -> TrialRecord:
         started_at=row.started_at,
         ended_at=row.ended_at,
         test_opened_at=row.test_opened_at,
+        failures=row.failures,
+        rung=row.rung,
+        holder=row.holder,
     )

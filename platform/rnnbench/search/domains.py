@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,34 @@ class Domain:
         rng = np.random.default_rng(seed)
         if self.is_listed:
             return self.values[int(rng.integers(len(self.values)))]
-        return DRAWS[self.kind](rng, *(float(value) for value in self.values if isinstance(value, int | float)))
+        return DRAWS[self.kind](rng, *self._numbers())
+
+    def at(self, share: float) -> Value:
+        """The value below which that share (0 to 1) of the distribution lies: the way from a uniform number to a draw."""
+        share = min(max(share, 0.0), 1.0)
+        if self.is_listed:
+            return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+        return QUANTILES[self.kind](share, *self._numbers())
+
+    def position(self, value: Value) -> float:
+        """The share at which `at` gives that value; of a whole number or a step the middle of its shares."""
+        assert isinstance(value, int | float)
+        low, high, *step = self._numbers()
+        if self.kind == "normal":
+            return NormalDist(low, high).cdf(value)
+        if self.kind == "one_minus_loguniform":
+            value = 1.0 - value
+        if self.kind == "quniform":
+            count = math.floor((high - low) / step[0] + 1e-9) + 1
+            return (round((value - low) / step[0]) + 0.5) / count
+        if self.kind in WHOLE:
+            value, high = value + 0.5, high + 1
+        if "log" in self.kind:
+            value, low, high = math.log(max(value, low)), math.log(low), math.log(high)
+        return min(max((value - low) / (high - low), 0.0), 1.0)
+
+    def _numbers(self) -> list[float]:
+        return [float(value) for value in self.values if isinstance(value, int | float)]
 
     def extremes(self) -> list[Value]:
         """Values that any draw lies between, or all values: what a parameter's range is checked against."""
@@ -73,6 +101,28 @@ DRAWS: dict[str, Draw] = {
     "randint": lambda rng, low, high: int(rng.integers(int(low), int(high) + 1)),
     "lograndint": _lograndint,
     "quniform": _quniform,
+}
+
+
+def _log_at(share: float, low: float, high: float) -> float:
+    return min(max(math.exp(math.log(low) + share * (math.log(high) - math.log(low))), low), high)
+
+
+def _step_at(share: float, low: float, high: float, step: float) -> float:
+    count = math.floor((high - low) / step + 1e-9) + 1
+    return low + step * min(int(share * count), count - 1)
+
+
+# The ends of a normal distribution are infinite: shares nearer to 0 or 1 than this are moved in.
+_TAIL = 1e-9
+QUANTILES: dict[str, Draw] = {
+    "uniform": lambda share, low, high: low + share * (high - low),
+    "loguniform": _log_at,
+    "one_minus_loguniform": lambda share, low, high: 1.0 - _log_at(share, low, high),
+    "normal": lambda share, mean, std: NormalDist(mean, std).inv_cdf(min(max(share, _TAIL), 1 - _TAIL)),
+    "randint": lambda share, low, high: min(int(low + share * (high + 1 - low)), int(high)),
+    "lograndint": lambda share, low, high: min(int(_log_at(share, low, high + 1)), int(high)),
+    "quniform": _step_at,
 }
 ARGUMENTS = {
     "uniform": "[low, high]",

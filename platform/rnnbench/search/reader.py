@@ -1,6 +1,7 @@
 """From a parsed document to a valid SweepFile: every key known, every value of its type, every name found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,23 @@ from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameErro
 from rnnbench.base.names import is_safe, printable, suggest
 from rnnbench.base.parameters import Value
 from rnnbench.cells.table import get_cell
+from rnnbench.search.adaptive import ADAPTIVE, missing_library
 from rnnbench.search.document import Document
+from rnnbench.search.plan import num_points
+from rnnbench.search.schedulers import SCHEDULERS, Scheduler, rungs
 from rnnbench.search.space import read_space
-from rnnbench.search.sweepfile import Confirm, Resources, Search, SweepFile, TaskChoice
+from rnnbench.search.sweepfile import Checkpoints, Confirm, Dimension, Resources, Search, SweepFile, TaskChoice
 from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import get_data_card
+from rnnbench.trial.job import Limits
 from rnnbench.trial.spec import Budget
 
-KEYS = ("name", "task", "cells", "search", "scheduler", "budget", "replicates", "confirm", "resources", "space")
-METHODS = ("grid", "random")
-LATER_METHODS = ("tpe", "cmaes", "quasirandom")
-LATER_SCHEDULERS = ("asha", "hyperband", "median", "halving")
+KEYS = (
+    *("name", "task", "cells", "search", "scheduler", "budget", "replicates", "confirm", "retries", "resources", "checkpoints"),
+    "space",
+)
+METHODS = ("grid", "random", "quasirandom", *ADAPTIVE)
 
 
 class Reader:
@@ -44,8 +50,8 @@ class Reader:
         self.content = self.document.content
         self._known(self.content, KEYS, ())
         tasks, cells = self._tasks(), self._cells()
-        self._scheduler()
-        search = self._search()
+        search, budget = self._search(), self._budget()
+        space = read_space(self.document, self._section("space"), tasks, cells, search.method)
         return SweepFile(
             name=self._name(),
             path=self.path.absolute(),
@@ -53,11 +59,15 @@ class Reader:
             tasks=tasks,
             cells=cells,
             search=search,
-            budget=self._budget(),
+            budget=budget,
             replicates=self._whole(("replicates",), 1, low=1, high=1000),
             confirm=self._confirm(),
             resources=self._resources(),
-            space=read_space(self.document, self._section("space"), tasks, cells, search.method),
+            space=space,
+            scheduler=self._scheduler(budget, search, space),
+            limits=self._limits(),
+            retries=self._whole(("retries",), 1, low=0, high=1000),
+            checkpoints=self._checkpoints(),
             document=self.document,
         )
 
@@ -133,35 +143,77 @@ class Reader:
         fields = self._section("search")
         self._known(fields, ("method", "num_samples", "seed"), ("search",))
         method = fields.get("method", "random")
-        if method in LATER_METHODS:
-            raise self._error(f"search method '{method}' is not available yet; available: {', '.join(METHODS)}", "search", "method")
         if method not in METHODS:
             raise self._error(f"no search method '{printable(str(method))}'{suggest(str(method), METHODS)}", "search", "method")
-        if method == "random" and "num_samples" not in fields:
+        if (package := missing_library(method)) is not None:
+            raise self._error(f"search method '{method}' needs {package}: pip install 'rnnbench[search]'", "search", "method")
+        if method != "grid" and "num_samples" not in fields:
             raise self._error("search.num_samples is missing: how many draws per task and cell?", "search")
         num_samples = self._whole(("search", "num_samples"), 1, low=1, high=1_000_000)
         if method == "grid" and num_samples != 1:
             raise self._error("a grid has no draws to repeat; for more seeds of each point set replicates", "search", "num_samples")
         return Search(method, num_samples, self._whole(("search", "seed"), 0, low=0, high=2**63 - 1))
 
-    def _scheduler(self) -> None:
-        scheduler = self.content.get("scheduler")
-        if scheduler is None:
-            return
-        name = scheduler.get("name") if isinstance(scheduler, dict) else scheduler
-        if name in LATER_SCHEDULERS:
-            raise self._error(f"scheduler '{name}' is not available yet; leave the key out to train every trial to its end", "scheduler")
-        raise self._error(f"no scheduler '{printable(str(name))}'; leave the key out to train every trial to its end", "scheduler")
+    def _scheduler(self, budget: Budget, search: Search, space: Sequence[Dimension]) -> Scheduler | None:
+        given = self.content.get("scheduler")
+        if given is None:
+            return None
+        fields = {"name": given} if isinstance(given, str) else given
+        if not isinstance(fields, dict) or not isinstance(name := fields.get("name"), str):
+            raise self._error("a scheduler is a name, or {name: asha, grace_period: 2, reduction_factor: 3}", "scheduler")
+        if name not in SCHEDULERS:
+            where = ("scheduler", "name") if isinstance(given, dict) else ("scheduler",)
+            raise self._error(f"no scheduler '{printable(name)}'{suggest(name, SCHEDULERS)}", *where)
+        self._known(fields, ("name", *SCHEDULERS[name]), ("scheduler",))
+        mode = "async" if name == "median" else fields.get("mode", "cohort")
+        if mode not in ("cohort", "async"):
+            raise self._error(f"scheduler.mode is {printable(repr(mode))}, must be cohort or async", "scheduler", "mode")
+
+        def whole(key: str, default: int, low: int) -> int:
+            return self._whole(("scheduler", key), default, low=low, high=10_000_000) if isinstance(given, dict) else default
+
+        found = Scheduler(name, whole("grace_period", 1, 1), whole("reduction_factor", 3, 2), mode, None, whole("min_samples", 3, 1))
+        epochs = rungs(found, budget.max_epochs)
+        if not epochs:
+            raise self._error(
+                f"scheduler.grace_period is {found.grace_period}, must be below budget.max_epochs ({budget.max_epochs})", "scheduler"
+            )
+        if name == "asha" and mode == "cohort":
+            return replace(found, cohort_size=whole("cohort_size", found.reduction_factor ** len(epochs), 2))
+        if name == "halving":
+            return replace(found, cohort_size=whole("cohort_size", max(2, num_points(search, space)), 2))
+        if "cohort_size" in fields and fields["cohort_size"] is not None:
+            raise self._error("scheduler.cohort_size belongs to mode: cohort", "scheduler", "cohort_size")
+        return found
+
+    def _limits(self) -> Limits:
+        gigabytes = self._positive(("resources", "memory_gb"), None)
+        return Limits(
+            self._positive(("budget", "max_seconds"), None),
+            self._positive(("budget", "max_silent_seconds"), Limits.max_silent_seconds),
+            None if gigabytes is None else round(gigabytes * 1e9),
+        )
+
+    def _checkpoints(self) -> Checkpoints:
+        self._known(self._section("checkpoints"), ("keep_best", "max_gb"), ("checkpoints",))
+        keep_best = self._whole(("checkpoints", "keep_best"), Checkpoints.keep_best, low=0, high=10_000_000)
+        return Checkpoints(keep_best, self._positive(("checkpoints", "max_gb"), None))
+
+    def _positive(self, path: tuple[str, str], default: float | None) -> float | None:
+        section = self._section(path[0])
+        value = section.get(path[1])
+        if value is None:
+            return None if path[1] in section else default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
+            raise self._error(f"{'.'.join(path)} is {printable(repr(value))}, must be a number above 0", *path)
+        return float(value)
 
     def _budget(self) -> Budget:
         fields = self._section("budget")
-        self._known(fields, ("max_epochs", "patience", "max_seconds"), ("budget",))
+        self._known(fields, ("max_epochs", "patience", "max_seconds", "max_silent_seconds"), ("budget",))
         epochs = self._whole(("budget", "max_epochs"), Budget.max_epochs, low=1, high=10_000_000)
         patience = self._whole(("budget", "patience"), 0, low=1, high=10_000_000) if fields.get("patience") is not None else None
-        seconds = fields.get("max_seconds")
-        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e12):
-            raise self._error(f"budget.max_seconds is {printable(repr(seconds))}, must be a number above 0", "budget", "max_seconds")
-        return Budget(epochs, patience, None if seconds is None else float(seconds))
+        return Budget(epochs, patience)
 
     def _confirm(self) -> Confirm | None:
         if self.content.get("confirm") is None:
@@ -172,7 +224,7 @@ class Reader:
 
     def _resources(self) -> Resources:
         fields = self._section("resources")
-        self._known(fields, ("cpus", "gpus", "workers", "max_concurrent"), ("resources",))
+        self._known(fields, ("cpus", "gpus", "workers", "max_concurrent", "memory_gb"), ("resources",))
         gpus = fields.get("gpus", 0)
         if isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus <= 1024:
             raise self._error(f"resources.gpus is {printable(repr(gpus))}, must be a number from 0", "resources", "gpus")

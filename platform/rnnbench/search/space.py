@@ -8,6 +8,7 @@ from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter, Value
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
 from rnnbench.cells.table import get_cell, list_cells
+from rnnbench.search.adaptive import ADAPTIVE, is_numeric
 from rnnbench.search.document import Document
 from rnnbench.search.domains import KINDS, LISTED, Domain, build_domain
 from rnnbench.search.sweepfile import Dimension, TaskChoice
@@ -75,6 +76,8 @@ class _Space:
             raise self._error(f"{name}: {error}", name, kind) from error
         if self.method == "grid" and not domain.is_listed:
             raise self._error(f"{name}: a grid search needs listed values (choice or grid), not {kind}", name, kind)
+        if self.method in ADAPTIVE and domain.kind == "grid":
+            raise self._error(f"{name}: {self.method} chooses each value; write choice instead of grid", name, kind)
         self.dimensions[name] = Dimension(name, self._checked(name, domain), self._when(name, when))
 
     def check(self) -> None:
@@ -87,6 +90,12 @@ class _Space:
                 self._check_needed(name, other, allowed)
         for name in self.dimensions:
             self._check_cycle(name, ())
+        numbers = [name for name, dimension in self.dimensions.items() if is_numeric(dimension) and not dimension.when]
+        if self.method == "cmaes" and len(numbers) < 2:
+            raise SweepFileError(
+                "cmaes needs at least two numbers to search without a when (uniform, loguniform, ...); use tpe for choices",
+                self.document.where("search", "method"),
+            )
 
     def _split(self, name: str, line: Any) -> tuple[str, Any, Any]:
         if isinstance(line, list):

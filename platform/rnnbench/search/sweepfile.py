@@ -1,7 +1,8 @@
 """The sweep file: what a person writes, checked as a whole before anything starts, as frozen plain data."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from rnnbench.base.canonical import Plain
 from rnnbench.base.parameters import Value
 from rnnbench.search.document import Document
 from rnnbench.search.domains import Domain
+from rnnbench.search.schedulers import Scheduler
+from rnnbench.trial.job import Limits
 from rnnbench.trial.spec import Budget
 
 
@@ -49,6 +52,18 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """Which trained models stay: those of the best `keep_best` search trials per task and cell, and of every confirmed one.
+
+    Attributes:
+        max_gb: Most room (10^9 bytes) for the models of the sweep; the worst search trials' go first. None: no cap.
+    """
+
+    keep_best: int = 10
+    max_gb: float | None = None
+
+
+@dataclass(frozen=True)
 class Dimension:
     """One line of the space: a parameter, its domain, and the values of others under which it applies.
 
@@ -75,6 +90,10 @@ class SweepFile:
     confirm: Confirm | None
     resources: Resources
     space: tuple[Dimension, ...]
+    scheduler: Scheduler | None
+    limits: Limits
+    retries: int
+    checkpoints: Checkpoints
     document: Document = field(repr=False, compare=False)
 
     def settings(self) -> dict[str, Plain]:
@@ -84,16 +103,36 @@ class SweepFile:
             "task": [{"name": task.name, "data": task.data, **task.options} for task in self.tasks],
             "cells": list(self.cells),
             "search": asdict(self.search),
-            "budget": asdict(self.budget),
+            "scheduler": self.scheduler.settings() if self.scheduler else None,
+            "budget": {
+                **asdict(self.budget),
+                "max_seconds": self.limits.max_seconds,
+                "max_silent_seconds": self.limits.max_silent_seconds,
+            },
+            "retries": self.retries,
             "replicates": self.replicates,
             "confirm": asdict(self.confirm) if self.confirm else None,
-            "resources": asdict(self.resources),
+            "resources": asdict(self.resources) | {"memory_gb": self.limits.memory_bytes and self.limits.memory_bytes / 1e9},
+            "checkpoints": asdict(self.checkpoints),
             "space": {dimension.name: _line(dimension) for dimension in self.space},
         }
 
     def where(self, *path: str | int) -> str:
         """`file:line:column` of a value in the file."""
         return self.document.where(*path)
+
+
+def read_settings(settings: Mapping[str, Plain], path: Path, text: str) -> SweepFile:
+    """The sweep of `SweepFile.settings`, as the ledger keeps it; its file need not be there any more.
+
+    Raises:
+        SweepFileError: this program no longer takes it: a task, cell or parameter is gone.
+    """
+    from rnnbench.search.document import parse_document
+    from rnnbench.search.reader import Reader
+
+    sweep = Reader(parse_document(json.dumps(settings), str(path)), path).read()
+    return replace(sweep, text=text)
 
 
 def read_sweep(path: Path, *, name: str | None = None, overrides: Sequence[str] = (), num_samples: int | None = None) -> SweepFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rnnbench import __version__
 from rnnbench.base.canonical import Plain
+from rnnbench.base.secrets import redact
 
 _PACKAGES = ("torch", "lightning", "ray", "mlflow", "sqlalchemy", "numpy", "scipy", "scikit-learn", "pydantic")
 
@@ -29,7 +30,7 @@ def environment(arguments: Sequence[str]) -> dict[str, Plain]:
         "system": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "command": " ".join(["rnnbench", *arguments[1:]]),
+        "command": redact(" ".join(["rnnbench", *arguments[1:]]), os.environ),
     }
 
 

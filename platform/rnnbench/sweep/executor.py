@@ -1,6 +1,7 @@
 """Executors: who runs the jobs that the runner hands out. One contract suite holds for all."""
 
 import enum
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,9 +12,11 @@ from rnnbench.trial.job import Job
 class Queue(enum.Enum):
     """What the runner answers when it has no job to hand out."""
 
-    WAIT = "nothing now, ask again when a running trial has ended"
+    WAIT = "nothing now, ask again soon"
     DONE = "nothing more will come"
 
+
+POLL_S = 0.2
 
 NextJob = Callable[[], Job | Queue]
 Record = Callable[[dict[str, Any]], None]
@@ -23,7 +26,8 @@ class Executor(Protocol):
     """Runs jobs until the queue is done or the person stops it.
 
     `execute` calls `next_job` and `record` from the thread it was called in. Every job it took ends in exactly one `finished`
-    event, unless the executor itself is stopped; then it returns, or raises KeyboardInterrupt or SystemExit.
+    event, unless the executor itself is stopped; then it returns, or raises KeyboardInterrupt or SystemExit. An attempt whose
+    worker died ends as failed, category `worker_killed`; one whose machine was lost as interrupted, category `node_lost`.
     """
 
     def execute(self, next_job: NextJob, record: Record) -> None:
@@ -35,6 +39,8 @@ class InlineExecutor:
 
     def execute(self, next_job: NextJob, record: Record) -> None:
         """See Executor."""
-        while isinstance(job := next_job(), Job):
-            record(run_job(job.to_dict(), record))
-        assert job is Queue.DONE, "with one trial at a time there is nothing to wait for"
+        while (job := next_job()) is not Queue.DONE:
+            if isinstance(job, Job):
+                record(run_job(job.to_dict(), record))
+            else:
+                time.sleep(POLL_S)  # another sweep runs a trial that this one holds too

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DataError, SweepFileError
 from rnnbench.ledger.records import SweepRecord
-from rnnbench.search.plan import plan
+from rnnbench.search.plan import Slot, plan, plan_slots
 from rnnbench.search.sweepfile import SweepFile
 from rnnbench.sweep.environment import environment, utc_now
 from rnnbench.task.catalogue import get_task
@@ -27,11 +27,16 @@ class Planned:
 
     Attributes:
         files: Absolute data files by (task, data set) and file name.
+        fingerprints: Of the data by (task, data set).
+        specs: The search trials; none where the search is adaptive.
+        slots: Of an adaptive search.
     """
 
     sweep: SweepFile
     files: Mapping[tuple[str, str], Mapping[str, str]]
+    fingerprints: Mapping[tuple[str, str], str]
     specs: Sequence[TrialSpec]
+    slots: Sequence[Slot]
 
     def record(self, ledger: "Ledger", arguments: Sequence[str]) -> None:
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.
@@ -43,7 +48,8 @@ class Planned:
         """
         sweep = self.sweep
         record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment(arguments), utc_now())
-        ledger.record_sweep(record, self.specs)
+        slots = [(slot.task, slot.cell, slot.draw) for slot in self.slots]
+        ledger.record_sweep(record, self.specs, slots, sweep.replicates)
 
 
 def plan_sweep(sweep: SweepFile, environ: Mapping[str, str]) -> Planned:
@@ -66,4 +72,4 @@ def plan_sweep(sweep: SweepFile, environ: Mapping[str, str]) -> Planned:
             log.warning(
                 "data=%s: not the published bytes of %s; the trials are keyed by the bytes that are here", task.data, ", ".join(others)
             )
-    return Planned(sweep, files, plan(sweep, fingerprints))
+    return Planned(sweep, files, fingerprints, plan(sweep, fingerprints), plan_slots(sweep))

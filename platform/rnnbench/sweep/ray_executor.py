@@ -4,18 +4,23 @@ The only file that imports ray. Tune asks for one trial at a time (a Searcher th
 claimed long before it runs, and a restart is a new Tuner over what is pending.
 """
 
+import atexit
+import functools
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rnnbench.base.errors import InputError
+from rnnbench.base.names import printable
 from rnnbench.sweep.executor import NextJob, Queue, Record
-from rnnbench.sweep.signals import stop_on_sigterm
 from rnnbench.trial.door import Event, run_job
 from rnnbench.trial.job import Job
 
@@ -27,10 +32,15 @@ _QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_AUTO_INIT": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Tune's own snapshot is never read: the ledger is what a sweep resumes from.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_THRESHOLD_S": "60",
 }
+
+# Linux's limit for the path of a socket, and what Ray puts behind the temporary folder.
+MAX_SOCKET_PATH = 107
+_SOCKET_TAIL = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
 
 
 class RayExecutor:
@@ -41,27 +51,44 @@ class RayExecutor:
         cpus_per_trial: CPUs, and threads of torch, that each trial gets.
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         num_cpus: CPUs of the private Ray; None: those this process may use.
+        insecure: Accept a running Ray that asks for no token.
     """
 
-    def __init__(self, address: str, cpus_per_trial: int, max_concurrent: int | None = None, num_cpus: int | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        cpus_per_trial: int,
+        max_concurrent: int | None = None,
+        num_cpus: int | None = None,
+        *,
+        insecure: bool = False,
+    ) -> None:
         self.address = address
         self.cpus_per_trial = cpus_per_trial
         self.max_concurrent = max_concurrent
         self.num_cpus = num_cpus
+        self.insecure = insecure
 
     def execute(self, next_job: NextJob, record: Record) -> None:
-        """See Executor. Ctrl-C lets Tune stop its trials and returns."""
+        """See Executor."""
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+        _check_machine(self.address)
+        _secure(self.address, insecure=self.insecure)
         logging.getLogger("ray").setLevel(logging.ERROR)
         import ray
         from ray import tune
 
         scratch = Path(tempfile.mkdtemp(prefix="rnnbench-tune-"))
+        terminate = signal.getsignal(signal.SIGTERM)
         # With an address of a running Ray, num_cpus must not be given.
         num_cpus = (self.num_cpus or max(available_cpus(), self.cpus_per_trial)) if self.address == "local" else None
-        ray.init(address=self.address, num_cpus=num_cpus, log_to_driver=False, logging_level=logging.ERROR)
-        # After ray.init, which installs a handler of its own.
-        signal.signal(signal.SIGTERM, stop_on_sigterm)
+        try:
+            ray.init(address=self.address, num_cpus=num_cpus, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            words = printable(" ".join(str(error).split()), 300)
+            raise InputError(f"Ray ({self.address}) cannot be used: {words}; without it: --executor inline") from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)  # ray.init installs one of its own
         try:
             total = int(ray.cluster_resources().get("CPU", 1))
             concurrent = max(1, min(self.max_concurrent or total, total // self.cpus_per_trial))
@@ -88,13 +115,63 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _check_machine(address: str) -> None:
+    """Refuses what a private Ray would fail on later and with more words."""
+    shared = Path("/dev") / "shm"
+    if address != "local":
+        return
+    if shared.is_dir() and not os.access(shared, os.W_OK):
+        raise InputError(f"{shared} cannot be written, Ray keeps its objects there; make it writable, or say --executor inline")
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(folder)) > MAX_SOCKET_PATH - _SOCKET_TAIL:
+        raise InputError(
+            f"the temporary folder {printable(folder, 60)} is too long a path for Ray's sockets "
+            f"(at most {MAX_SOCKET_PATH - _SOCKET_TAIL} bytes); set RAY_TMPDIR=/tmp"
+        )
+
+
+def _secure(address: str, *, insecure: bool) -> None:
+    """Sees to it that only who holds a token can run programs on the Ray that is used."""
+    mode = os.environ.get("RAY_AUTH_MODE", "")
+    if mode.lower() == "disabled" and not insecure:
+        raise InputError("RAY_AUTH_MODE=disabled lets whoever reaches this Ray run programs on it; unset it, or say --insecure")
+    if mode or insecure or _has_token():
+        return
+    if address != "local":
+        raise InputError(
+            f"no token for the Ray at {address} (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token); "
+            "copy the cluster's, or, if it asks for none, say --insecure"
+        )
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_own_token())}
+
+
+def _has_token() -> bool:
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    try:
+        return (Path.home() / ".ray" / "auth_token").exists()
+    except RuntimeError:  # no HOME, and no entry for this user
+        return False
+
+
+@functools.cache
+def _own_token() -> Path:
+    """A token for the private Rays of this process, in a file that nobody else can read."""
+    folder = Path(tempfile.mkdtemp(prefix="rnnbench-token-"))  # made for this user alone
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "token"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(secrets.token_hex(32))
+    return path
+
+
 def _run_in_actor(config: dict[str, Any]) -> None:
     from ray import tune
 
     def report(event: Event) -> None:
         tune.report({"event": json.dumps(event)})
 
-    report(run_job(config["job"], report))
+    report(run_job(config["job"], report, alone=True))
 
 
 def _trial_name(trial: Any) -> str:  # ray's Trial; ray is imported late
@@ -162,8 +239,10 @@ def _recorder(record: Record) -> Any:  # a ray Callback
             if trial.trial_id in self.finished:
                 return
             job = trial.config["job"]
-            lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": "failed", "outcome": {}}
-            self.record(lost | {"error": _error_text(trial), "category": "worker_killed", "wall_s": None})
+            error = _error_text(trial)
+            status, category = _loss(error)
+            lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
+            self.record(lost | {"error": error, "category": category, "wall_s": None})
 
     return Recorder(record)
 
@@ -173,3 +252,12 @@ def _error_text(trial: Any) -> str:
     if path and Path(path).exists():
         return Path(path).read_text(errors="replace")[-64_000:]
     return "the worker process ended without a word"
+
+
+def _loss(error: str) -> tuple[str, str]:
+    """Status and category of an attempt whose worker is gone, from Ray's own words."""
+    if "OutOfMemoryError" in error:
+        return "failed", "oom"
+    if any(words in error for words in ("its node has died", "node was terminated", "NodeDiedError", "was preempted", "marked dead")):
+        return "interrupted", "node_lost"
+    return "failed", "worker_killed"

@@ -1,22 +1,35 @@
-"""The runner: hands out what is pending, records what comes back, and plans the confirmation; the ledger decides when it is done."""
+"""The runner: hands out what is pending, records what comes back, decides and draws what follows; the ledger decides when it is done."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from rnnbench.base.errors import DiskFullError, LeaseLostError
+from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, EpochRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.search.plan import Scored, plan_confirm
-from rnnbench.search.sweepfile import SweepFile
+from rnnbench.search.plan import Scored, num_points, plan_confirm
+from rnnbench.search.schedulers import Scheduler
+from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
+from rnnbench.sweep.keeping import Keeping
+from rnnbench.sweep.lease import hold, is_live
+from rnnbench.sweep.planned import Planned
+from rnnbench.sweep.rungs import Lane, Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
+from rnnbench.sweep.stop import Stop
 from rnnbench.task.catalogue import get_task
 from rnnbench.trial.job import Job
 from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.watchdog import verdict_on
 
-Files = Mapping[tuple[str, str], Mapping[str, str]]
+# A trial over its time would be so again.
+NOT_TRIED_AGAIN = ("timeout",)
+# How often to look what another sweep makes of a trial that both hold.
+LOOK_EVERY_S = 1.0
 
 
 def is_maximized(task: str) -> bool:
@@ -29,63 +42,94 @@ class Runner:
     """Runs one planned sweep to its end, or to where it is stopped.
 
     Attributes:
-        files: Absolute data files by (task, data set).
+        stop: Whether, and why, the sweep is to stop.
         observe: Called after each recorded event, for a live view.
     """
 
     ledger: Ledger
-    sweep: SweepFile
-    files: Files
+    planned: Planned
     home: Home
+    stop: Stop = field(default_factory=lambda: Stop(Path("/nonexistent/stop")))
     observe: Callable[[Scoreboard], None] = lambda board: None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         """Reads how the sweep stands."""
-        trials = self.ledger.trials(self.sweep.name)
-        self.board = Scoreboard(trials, is_maximized)
+        self.sweep = self.planned.sweep
+        self._token: str | None = None
+        self._fault: Exception | None = None
+        self._looked = self.clock()
+        self._read()
+
+    def run(self, executor: Executor) -> None:
+        """Executes until nothing is pending or somebody stops it; whatever ends it, no trial stays marked as running.
+
+        Raises:
+            SweepHeldError: another process runs this sweep.
+            DiskFullError: no room left; what was recorded stays.
+            LeaseLostError: another process took the sweep over.
+            KeyboardInterrupt, SystemExit: stopped at once, see `Stop`.
+        """
+        name = self.sweep.name
+        with hold(self.ledger, name, lambda: self.stop.request("lost"), self.stop.request) as holder, self.stop:
+            self._token = holder.token
+            self._release()
+            self._decide(self._rungs.lanes() if self._rungs else [])
+            try:
+                executor.execute(self._next_job, self._record)
+            finally:
+                self._end()
+        if self._fault is not None:
+            raise self._fault
+
+    def is_complete(self) -> bool:
+        """Whether every planned trial has ended and nothing is still to be drawn or confirmed."""
+        return not self.board.open and not self._undrawn and not self._confirmation()
+
+    def _read(self) -> None:
+        name = self.sweep.name
+        trials = self.ledger.trials(name)
+        self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
+        self.board = Scoreboard(trials, is_maximized, self._undrawn, self.sweep.replicates)
         # The first trial of each data set computes its baselines; a plan only ever grows at its end.
         firsts: dict[tuple[str, str], str] = {}
         for trial in trials:
             firsts.setdefault((trial.spec.task, trial.spec.data), trial.key)
         self._first = set(firsts.values())
+        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1, is_maximized)
+        self._keeping.add(trials)
+        self._rungs = self._read_rungs(self.sweep.scheduler, trials) if self.sweep.scheduler else None
 
-    def run(self, executor: Executor) -> None:
-        """Executes until nothing is pending; whatever ends it, no trial stays marked as running.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: the person or the system stopped it.
-        """
-        name, started = self.sweep.name, self.clock()
-        self.board.add(self._interrupt())
-        try:
-            executor.execute(self._next_job, self._record)
-        finally:
-            self.board.add(self._interrupt())
-            self.ledger.record_sitting(name, self.clock() - started, ended=self.is_complete())
-
-    def is_complete(self) -> bool:
-        """Whether every planned trial has ended and no confirmation is still to be planned."""
-        return all(trial.status in FINAL for trial in self.board.trials.values()) and not self._confirmation()
-
-    def _interrupt(self) -> list[TrialRecord]:
-        self.ledger.release_running(self.sweep.name)
-        return self.ledger.trials(self.sweep.name)
+    def _read_rungs(self, scheduler: Scheduler, trials: list[TrialRecord]) -> Rungs:
+        total = num_points(self.sweep.search, self.sweep.space) if self.planned.slots else None
+        rungs = Rungs(scheduler, self.sweep.budget.max_epochs, total, _signed_metric)
+        rungs.add(trials)
+        rungs.add_epochs(self.ledger.epochs([trial.key for trial in trials]))
+        rungs.add_decisions(self.ledger.decisions(self.sweep.name))
+        return rungs
 
     def _next_job(self) -> Job | Queue:
-        claimed = self.ledger.claim(self.sweep.name, 1)
-        if claimed:
-            self.board.add(claimed)
-            self.observe(self.board)
-            return self._job(claimed[0])
-        if any(trial.status not in FINAL for trial in self.board.trials.values()):
-            return Queue.WAIT
-        specs = self._confirmation()
-        if not specs:
-            return Queue.DONE
-        self.ledger.extend_sweep(self.sweep.name, specs)
-        self.board.add(self.ledger.trials(self.sweep.name))
-        return self._next_job()
+        """The next trial, or why there is none. Whatever goes wrong is kept for `run`: executors have errors of their own."""
+        try:
+            while self.stop.reason is None:
+                claimed = self.ledger.claim(self.sweep.name, 1, self._token)
+                if claimed:
+                    self._add(claimed)
+                    self.observe(self.board)
+                    return self._job(claimed[0])
+                if self._undrawn:
+                    self._draw()
+                elif self.board.open:
+                    self._look_at_others()
+                    return Queue.WAIT
+                elif specs := self._confirmation():
+                    self.ledger.extend_sweep(self.sweep.name, specs)
+                    self._add(self.ledger.trials(self.sweep.name))
+                else:
+                    return Queue.DONE
+        except Exception as error:  # noqa: BLE001 - see above
+            self._fail(error)
+        return Queue.DONE
 
     def _job(self, trial: TrialRecord) -> Job:
         spec = trial.spec
@@ -93,37 +137,123 @@ class Runner:
             key=trial.key,
             attempt=trial.attempts,
             spec=spec,
-            files=self.files[spec.task, spec.data],
+            files=self.planned.files[spec.task, spec.data],
             folder=str(self.home.trial_folder(trial.key)),
             threads=self.sweep.resources.cpus,
+            limits=self.sweep.limits,
+            until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
+            stop_file=str(self.stop.file),
             baselines=trial.key in self._first,
         )
 
+    def _draw(self) -> None:
+        slot = self._undrawn[0]
+        sign = -1.0 if is_maximized(slot.task) else 1.0
+        specs, evidence = slots.draw(self.planned, slot, self.board.trials.values(), sign)
+        self.ledger.draw_slot(self.sweep.name, slot.position, specs, evidence)
+        self._undrawn.pop(0)
+        self.board.draw(slot)
+        if not self._first:
+            self._first.add(specs[0].key())
+        self._add(self.ledger.trials(self.sweep.name))
+
     def _record(self, event: Mapping[str, Any]) -> None:
-        key, attempt = event["key"], event["attempt"]
-        trial = self.board.trials[key]
-        if event["kind"] == "test_opened":
-            self.ledger.record_test_opened(key)
+        if self._fault is not None:
             return
-        if event["kind"] == "epoch":
-            epoch = EpochRecord(event["epoch"], event["wall_s"], event["metrics"])
-            best, best_epoch, last = event["best"], event["best_epoch"], event["last"]
-            self.ledger.record_epoch(key, attempt, epoch, best, best_epoch, last)
-            trial = replace(trial, best=best, best_epoch=best_epoch, last=last)
-        else:
-            status = Status(event["status"])
-            self.ledger.record_finished(
-                key, attempt, status, event["outcome"], event["wall_s"], error=event["error"], category=event["category"]
-            )
-            trial = replace(trial, status=status, wall_s=event["wall_s"], outcome=event["outcome"], error=event["error"])
-        self.board.add([trial])
+        try:
+            if event["kind"] == "test_opened":
+                self.ledger.record_test_opened(event["key"])
+            elif event["kind"] == "epoch":
+                self._record_epoch(event)
+            else:
+                self._record_finished(event)
+        except Exception as error:  # noqa: BLE001 - see _next_job
+            self._fail(error)
         self.observe(self.board)
+
+    def _record_epoch(self, event: Mapping[str, Any]) -> None:
+        key, metrics = event["key"], event["metrics"]
+        best, best_epoch, last = event["best"], event["best_epoch"], event["last"]
+        self.ledger.record_epoch(key, event["attempt"], EpochRecord(event["epoch"], event["wall_s"], metrics), best, best_epoch, last)
+        if self._rungs:
+            self._rungs.note(key, event["epoch"], metrics)
+        self._add([replace(self.board.trials[key], best=best, best_epoch=best_epoch, last=last)])
+
+    def _record_finished(self, event: Mapping[str, Any]) -> None:
+        key, attempt, category, error = event["key"], event["attempt"], event["category"], event["error"]
+        trial = self.board.trials[key]
+        status = Status(event["status"])
+        if category == "worker_killed":
+            category, error = verdict_on(self.home.trial_folder(key), attempt) or (category, error)
+        if category == "disk_full":
+            self._fail(DiskFullError(f"no room left in {self.home.path}; free some, then resume: nothing recorded is lost"))
+        failures = trial.failures + (status == Status.FAILED)
+        again = failures <= self.sweep.retries and category not in NOT_TRIED_AGAIN
+        failpoint("runner.before_finished")
+        status = self.ledger.record_finished(
+            key, attempt, status, event["outcome"], event["wall_s"], error=error, category=category, again=again
+        )
+        failpoint("runner.after_finished")
+        rung = event["outcome"]["epochs"] if status == Status.PAUSED else trial.rung
+        trial = replace(trial, status=status, wall_s=event["wall_s"], outcome=event["outcome"], error=error, category=category)
+        self._add([replace(trial, failures=failures, rung=rung, holder=None)])
+        if status in FINAL or status == Status.PAUSED:
+            self._decide([(trial.spec.task, trial.spec.cell)])
+
+    def _decide(self, lanes: list[Lane]) -> None:
+        if self._rungs is None:
+            return
+        for lane in lanes:
+            made = self._rungs.decide(lane)
+            if made:
+                self.ledger.record_decisions(self.sweep.name, made)
+                changed = {key for key, *_ in made}
+                self._add([trial for trial in self.ledger.trials(self.sweep.name) if trial.key in changed])
+
+    def _add(self, trials: list[TrialRecord]) -> None:
+        self.board.add(trials)
+        self._keeping.add(trials)
+        if self._rungs:
+            self._rungs.add(trials)
+
+    def _look_at_others(self) -> None:
+        """Learns of trials that another sweep runs, and takes up those that it left."""
+        if self.clock() - self._looked >= LOOK_EVERY_S:
+            self._looked = self.clock()
+            self._release()
+
+    def _release(self) -> None:
+        live = {lease.holder.token for lease in self.ledger.leases.list() if is_live(lease)}
+        self.ledger.release_running(self.sweep.name, live)
+        trials = self.ledger.trials(self.sweep.name)
+        if self._rungs:
+            fresh = [trial.key for trial in trials if trial.key in self.board.open and trial.status in FINAL]
+            self._rungs.add_epochs(self.ledger.epochs(fresh))
+        self._add(trials)
+        self._decide(self._rungs.lanes() if self._rungs else [])
+
+    def _fail(self, error: Exception) -> None:
+        self._fault = self._fault or error
+        self.stop.request("disk" if isinstance(error, DiskFullError) else "fault")
+
+    def _end(self) -> None:
+        if self.stop.reason == "lost":
+            self._fault = self._fault or LeaseLostError(f"another process has taken sweep '{self.sweep.name}' over; this one stopped")
+        if isinstance(self._fault, DiskFullError | LeaseLostError):
+            return  # the ledger takes nothing, or is another's: the next start finds what this one left
+        live = {lease.holder.token for lease in self.ledger.leases.list() if is_live(lease)} - {self._token}
+        self.ledger.release_running(self.sweep.name, live)
+        if self.stop.reason == "cancel":
+            self.ledger.cancel(self.sweep.name)
+        self._read()
+        if self.is_complete():
+            self.ledger.record_end(self.sweep.name)
 
     def _confirmation(self) -> list[TrialSpec]:
         """The confirmation trials that the results so far call for and that are not planned yet."""
-        if self.sweep.confirm is None:
-            return []
         trials = sorted(self.board.trials.values(), key=lambda trial: trial.position)
+        if self.sweep.confirm is None or any(trial.status == Status.CANCELLED for trial in trials):
+            return []
         scored = [
             Scored(trial.spec, trial.best)
             for trial in trials
@@ -131,3 +261,7 @@ class Runner:
         ]
         directions = {task.name: get_task(task.name).metric.direction for task in self.sweep.tasks}
         return [spec for spec in plan_confirm(self.sweep, scored, directions) if spec.key() not in self.board.trials]
+
+
+def _signed_metric(task: str) -> tuple[str, float]:
+    return get_task(task).metric.name, 1.0 if is_maximized(task) else -1.0

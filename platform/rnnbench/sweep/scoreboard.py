@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rnnbench.ledger.records import FINAL, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, SlotRecord, Status, TrialRecord
+
+WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,58 @@ class Scoreboard:
 
     Args:
         maximize: Tells whether a task's metric is better when higher.
+        undrawn: Slots of an adaptive search that have no trials yet; each counts as `replicates` pending ones.
+
+    Attributes:
+        open: Keys of the trials that have not ended.
     """
 
-    def __init__(self, trials: Iterable[TrialRecord], maximize: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        trials: Iterable[TrialRecord],
+        maximize: Callable[[str], bool],
+        undrawn: Iterable[SlotRecord] = (),
+        replicates: int = 1,
+    ) -> None:
         self.trials: dict[str, TrialRecord] = {}
+        self.open: set[str] = set()
         self._maximize = maximize
+        self._replicates = replicates
+        self._undrawn = Counter((slot.task, slot.cell) for slot in undrawn)
         self.add(trials)
 
     def add(self, trials: Iterable[TrialRecord]) -> None:
         """Takes new or changed trials."""
         for trial in trials:
             self.trials[trial.key] = trial
+            if trial.status in FINAL:
+                self.open.discard(trial.key)
+            else:
+                self.open.add(trial.key)
+
+    def draw(self, slot: SlotRecord) -> None:
+        """Takes that a slot has its trials now."""
+        self._undrawn[slot.task, slot.cell] -= 1
 
     def counts(self) -> Counter[Status]:
         """Trials by status."""
-        return Counter(trial.status for trial in self.trials.values())
+        counts = Counter(trial.status for trial in self.trials.values())
+        counts[Status.PENDING] += self._undrawn.total() * self._replicates
+        return counts
 
     def rows(self) -> list[Row]:
         """One row for each task and cell, in the plan's order."""
         groups: dict[tuple[str, str], list[TrialRecord]] = {}
         for trial in self.trials.values():
             groups.setdefault((trial.spec.task, trial.spec.cell), []).append(trial)
+        for lane in self._undrawn:
+            groups.setdefault(lane, [])
         return [self._row(task, cell, trials) for (task, cell), trials in groups.items()]
 
     def seconds_left(self, concurrent: int) -> float | None:
         """Forecast from the mean seconds of what has ended; None before the first end."""
         walls = [t.wall_s for t in self.trials.values() if t.status in FINAL and t.wall_s is not None and not t.reused]
-        left = sum(trial.status not in FINAL for trial in self.trials.values())
+        left = len(self.open) + self._undrawn.total() * self._replicates
         return sum(walls) / len(walls) * left / concurrent if walls else None
 
     def best(self) -> TrialRecord | None:
@@ -73,7 +100,9 @@ class Scoreboard:
 
     def _row(self, task: str, cell: str, trials: list[TrialRecord]) -> Row:
         best = self._best([trial for trial in trials if trial.spec.stage == "search"])
-        return Row(task, cell, Counter(t.status for t in trials), best.best if best else None, best.key if best else None)
+        counts = Counter(trial.status for trial in trials)
+        counts[Status.PENDING] += self._undrawn[task, cell] * self._replicates
+        return Row(task, cell, counts, best.best if best else None, best.key if best else None)
 
     def _best(self, trials: list[TrialRecord]) -> TrialRecord | None:
         scored = [t for t in trials if t.best is not None and t.status not in (Status.DIVERGED, Status.FAILED)]
@@ -112,14 +141,14 @@ def status_json(name: str, board: Scoreboard, metric: Callable[[str], str], seco
 
 
 def sweep_status(counts: Counter[Status]) -> str:
-    """`completed` when every trial ended, `running` while one runs, else `pending`."""
+    """`completed` (or `cancelled`) when every trial ended, `running` while one runs, else `pending`."""
     if all(status in FINAL for status, number in counts.items() if number):
-        return "completed"
+        return "cancelled" if counts[Status.CANCELLED] else "completed"
     return "running" if counts[Status.RUNNING] else "pending"
 
 
 def _counts(counts: Counter[Status]) -> dict[str, int]:
-    waiting = counts[Status.PENDING] + counts[Status.INTERRUPTED]
+    waiting = sum(counts[status] for status in WAITING)
     ended = {status.value: counts[status] for status in (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.CANCELLED)}
     return ended | {"running": counts[Status.RUNNING], "pending": waiting}
 

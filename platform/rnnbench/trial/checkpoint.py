@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import logging
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ import torch
 
 from rnnbench.base.errors import CheckpointError
 from rnnbench.base.files import write_atomic
+from rnnbench.trial.files import previous_of
+
+log = logging.getLogger(__name__)
 
 _MAGIC = b"rnnbench-checkpoint 1 "
 
@@ -47,10 +52,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def find_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The checkpoint at `path`, or None where none is.
+def save_rotating(path: Path, state: dict[str, Any]) -> None:
+    """Saves, and keeps the one before under `previous_of`: should the newest turn out damaged, that one still serves."""
+    if path.exists():
+        path.replace(previous_of(path))
+    save_checkpoint(path, state)
 
-    Raises:
-        CheckpointError: there is one, and it cannot be used.
-    """
-    return load_checkpoint(path) if path.exists() else None
+
+def candidates(path: Path) -> Iterator[dict[str, Any]]:
+    """The usable checkpoints of `save_rotating`, newest first; one that is damaged or foreign is logged and passed over."""
+    for place in (path, previous_of(path)):
+        if place.exists():
+            try:
+                yield load_checkpoint(place)
+            except CheckpointError as error:
+                log.warning("checkpoint not used: %s", error)

@@ -9,11 +9,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialTimeout
+from rnnbench.base.files import is_disk_full
+from rnnbench.base.secrets import redact
+from rnnbench.trial.files import LOG
 from rnnbench.trial.job import Job
 
 log = logging.getLogger(__name__)
@@ -24,15 +27,18 @@ Report = Callable[[Event], None]
 MAX_TRACEBACK_CHARS = 64_000
 
 
-def run_job(plain_job: Mapping[str, Any], report: Report) -> Event:
+def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False) -> Event:
     """Runs one attempt and returns its last event, of kind `finished`; earlier ones go to `report`.
 
     Events are plain dicts with `kind`, `key` and `attempt`:
         epoch: `epoch` from 1, `wall_s`, `metrics`, `best`, `best_epoch`, `last`
         test_opened: the next thing read is the test split
-        finished: `status` (completed, diverged, failed), `outcome`, `wall_s`, `error`, `category`
+        finished: `status` (completed, paused, interrupted, diverged, failed), `outcome`, `wall_s`, `error`, `category`
 
     Only what asks the process itself to stop (KeyboardInterrupt, SystemExit, an executor's own signal) leaves as an exception.
+
+    Args:
+        alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
     job = Job.from_dict(plain_job)
     stamp = {"key": job.key, "attempt": job.attempt}
@@ -43,34 +49,53 @@ def run_job(plain_job: Mapping[str, Any], report: Report) -> Event:
         log.info("event kind=%s key=%s attempt=%d %s", event["kind"], job.key[:8], job.attempt, event.get("metrics", ""))
         report({**stamp, **event})
 
-    with _log_beside(Path(job.folder)):
-        try:
+    try:
+        with _log_beside(Path(job.folder)):
             # Imported here, so that the driver can know this door without torch.
             from rnnbench.trial.run import run_trial
 
-            outcome |= run_trial(job, send, time.monotonic)
-            status = "completed"
-        except TrialDiverged as diverged:
-            status, error = "diverged", str(diverged)
-        except TrialTimeout as timeout:
-            error, category = str(timeout), "timeout"
-        except RnnbenchError as refused:
-            error, category = str(refused), "error"
-        except MemoryError:
-            error, category = traceback.format_exc()[-MAX_TRACEBACK_CHARS:], "oom"
-        except Exception as failure:  # noqa: BLE001 - the worker's border: whatever it is, it is recorded with its traceback
-            category = "oom" if "out of memory" in str(failure).lower() or "can't allocate memory" in str(failure) else "error"
-            error = traceback.format_exc()[-MAX_TRACEBACK_CHARS:]
+            outcome |= run_trial(job, send, time.monotonic, alone=alone)
+            status = outcome.pop("status")
+    except TrialDiverged as diverged:
+        status, error = "diverged", str(diverged)
+    except TrialTimeout as timeout:
+        error, category = str(timeout), "timeout"
+    except RnnbenchError as refused:
+        error, category = str(refused), "error"
+    except Exception as failure:  # noqa: BLE001 - the worker's border: whatever it is, it is recorded with its traceback
+        if is_disk_full(failure):
+            status = "interrupted"
+        category = _category(failure)
+        error = redact(traceback.format_exc(), os.environ)[-MAX_TRACEBACK_CHARS:]
     outcome["peak_memory_bytes"] = _peak_memory_bytes()
-    finished = {"kind": "finished", "status": status, "outcome": outcome, "error": error, "category": category}
-    return {**stamp, **finished, "wall_s": time.monotonic() - started}
+    finished = {"kind": "finished", "status": status, "error": error, "category": category}
+    return {**stamp, **finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
+
+
+def _category(failure: Exception) -> str:
+    if is_disk_full(failure):
+        return "disk_full"
+    words = str(failure).lower()
+    if isinstance(failure, MemoryError) or "out of memory" in words or "can't allocate memory" in words:
+        return "oom"
+    return "error"
+
+
+class _TrialLog(logging.FileHandler):
+    """A log whose full disk is not a second error: the checkpoint beside it reports the first."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record), os.environ)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lets the line go."""
 
 
 @contextmanager
 def _log_beside(folder: Path) -> Iterator[None]:
     """Appends what rnnbench logs during the trial to `trial.log` in its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "trial.log", encoding="utf-8")
+    handler = _TrialLog(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("rnnbench")
     level = logger.level
@@ -81,7 +106,8 @@ def _log_beside(folder: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
 
 
 def _surroundings(job: Job) -> dict[str, Any]:

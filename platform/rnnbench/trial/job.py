@@ -1,11 +1,26 @@
 """What the driver hands a worker, and what comes back: plain data only. No torch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rnnbench.trial.spec import TrialSpec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a trial as failed; none of it is part of the trial's key.
+
+    Attributes:
+        max_seconds: Wall clock of the whole trial, over all its attempts.
+        max_silent_seconds: Longest time between two signs of life (a batch is one).
+        memory_bytes: Private memory of the worker process.
+    """
+
+    max_seconds: float | None = None
+    max_silent_seconds: float | None = 1800.0
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -16,6 +31,9 @@ class Job:
         files: The data set's files on this machine, by the name the card gives them, absolute.
         folder: Where this trial keeps its checkpoints, absolute.
         threads: Threads of torch inside the trial (part of what makes numbers repeat bit for bit).
+        limits: What ends the attempt as failed.
+        until_epoch: Where a scheduler wants the trial handed back as `paused`; None trains to the end.
+        stop_file: The trial saves a checkpoint and hands itself back as `interrupted` once this file exists.
         baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
     """
 
@@ -25,6 +43,9 @@ class Job:
     files: Mapping[str, str]
     folder: str
     threads: int = 1
+    limits: Limits = field(default_factory=Limits)
+    until_epoch: int | None = None
+    stop_file: str | None = None
     baselines: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -34,7 +55,7 @@ class Job:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Job":
         """The job that `to_dict` wrote."""
-        return cls(**{**plain, "spec": TrialSpec.from_dict(plain["spec"])})
+        return cls(**{**plain, "spec": TrialSpec.from_dict(plain["spec"]), "limits": Limits(**plain["limits"])})
 
     def paths(self) -> dict[str, Path]:
         """The data files as paths."""

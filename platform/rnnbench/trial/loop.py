@@ -1,7 +1,8 @@
 """The lean trainer: drives a LightningModule over whole-tensor batches, epoch by epoch.
 
 It calls what a stock Lightning Trainer would call, without the millisecond a batch that one costs. Every random number of
-epoch k comes from a stream named after k, so a trial continued from a checkpoint is bit-equal to one never interrupted.
+epoch k comes from a stream named after k, and a checkpoint within an epoch holds where that stream stands, so a trial
+continued from a checkpoint is bit-equal to one never interrupted.
 """
 
 import math
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from rnnbench.base.errors import TrialDiverged, TrialTimeout
+from rnnbench.base.errors import TrialDiverged
 from rnnbench.base.seeds import child
 from rnnbench.task.module import Batch, TaskModule
 from rnnbench.trial.optimizer import clip_gradients, lr_scale
+from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import TrialSpec
 
 # Rows of an evaluation batch; totals are added in float64, so it bounds memory and does not change a metric beyond rounding.
@@ -47,17 +49,21 @@ class Progress:
     train_s: float = 0.0
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Wall clock of a trial: a monotonic clock and the reading at which the trial is over time."""
+@dataclass
+class Partial:
+    """Where a training run stands within an epoch, after a batch.
 
-    clock: Callable[[], float]
-    deadline: float = math.inf
+    Attributes:
+        batches: Batches done.
+        sums: Of the loss over rows, of the gradient's norm, and of clipped steps.
+        train_s: Seconds inside training steps of this epoch, before this process took it up.
+        random_state: Of torch's default stream, which dropout draws from; filled in for a checkpoint.
+    """
 
-    def check(self) -> None:
-        """Raises TrialTimeout when the deadline has passed."""
-        if self.clock() > self.deadline:
-            raise TrialTimeout("the trial reached budget.max_seconds")
+    batches: int = 0
+    sums: torch.Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
+    train_s: float = 0.0
+    random_state: torch.Tensor | None = None
 
 
 class Trainer:
@@ -66,18 +72,31 @@ class Trainer:
     Args:
         maximize: Whether the task's metric is better when higher.
         metric: Name of the task's metric among the module's metrics.
+        pulse: Asked between two batches whether to go on.
+        after_batch: Called between two batches; a checkpoint of that moment is whole.
     """
 
-    def __init__(self, spec: TrialSpec, module: TaskModule, *, metric: str, maximize: bool, limits: Limits) -> None:
+    def __init__(
+        self,
+        spec: TrialSpec,
+        module: TaskModule,
+        *,
+        metric: str,
+        maximize: bool,
+        pulse: Pulse,
+        after_batch: Callable[["Trainer"], None] = lambda trainer: None,
+    ) -> None:
         self.spec = spec
         self.module = module
         self.optimizer: Optimizer = module.configure_optimizers()
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.progress = Progress()
+        self.partial: Partial | None = None
         self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self._metric = metric
         self._sign = 1.0 if maximize else -1.0
-        self._limits = limits
+        self._pulse = pulse
+        self._after_batch = after_batch
 
     def is_done(self) -> bool:
         """Whether the budget's epochs or its patience are used up."""
@@ -90,26 +109,36 @@ class Trainer:
 
         Raises:
             TrialDiverged: the loss, the gradient's norm or a validation metric is not finite.
-            TrialTimeout: the deadline passed.
+            TrialTimeout, TrialInterrupted: see `Pulse.beat`.
         """
         epoch = self.progress.epoch + 1
-        started = self._limits.clock()
         metrics = self._train(train, epoch)
-        train_s = self._limits.clock() - started
-        metrics |= {"train_s": train_s} | evaluate(self.module, validation, self._limits)
-        self.progress.train_s += train_s
+        metrics |= evaluate(self.module, validation, self._pulse)
+        self.progress.train_s += metrics["train_s"]
+        self.partial = None
         self._record(epoch, metrics)
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values that `restore` reads back."""
-        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": vars(self.progress)}
+        """Tensors and plain values that `restore` reads back, after any batch or epoch."""
+        partial = None if self.partial is None else {**vars(self.partial), "random_state": torch.get_rng_state()}
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(self.progress),
+            "partial": partial,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state` gave."""
+        """Continues from what `state` gave.
+
+        Raises:
+            Exception: of many kinds, where it does not fit; build a new trainer then.
+        """
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
+        self.partial = None if state["partial"] is None else Partial(**state["partial"])
 
     def _train(self, train: Batch, epoch: int) -> dict[str, float]:
         parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
@@ -118,27 +147,37 @@ class Trainer:
         for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
             group["lr"] = base_lr * scale
         order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
-        torch.manual_seed(child(self.spec.seed, "dropout", epoch))
         num_rows = len(train)
-        loss_sum, norm_sum, clipped_sum = torch.zeros(3, dtype=torch.float64).unbind()
         batches = torch.randperm(num_rows, generator=order).split(batch_size)
+        if self.partial is None:
+            self.partial = Partial()
+            torch.manual_seed(child(self.spec.seed, "dropout", epoch))
+        elif self.partial.random_state is not None:
+            torch.set_rng_state(self.partial.random_state)
+        partial, before_s = self.partial, self.partial.train_s
+        partial.sums = partial.sums.to(self.weights[0].device)
+        started = self._pulse.clock()
         self.module.train()
-        for index, rows in enumerate(batches):
-            self._limits.check()
+        for index in range(partial.batches, len(batches)):
+            self._pulse.beat()
+            rows = batches[index]
             batch = train.rows(rows)
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.module.training_step(batch, index)
             loss.backward()
             norm, clipped = clip_gradients(self.weights, parameters)
             self.optimizer.step()
-            loss_sum += loss.detach() * len(rows)
-            norm_sum += norm
-            clipped_sum += clipped
+            partial.sums += torch.stack([(loss.detach() * len(rows)).double(), norm.double(), clipped.double()])
+            partial.batches = index + 1
+            partial.train_s = before_s + self._pulse.clock() - started
+            self._after_batch(self)
+        loss_sum, norm_sum, clipped_sum = partial.sums.tolist()
         metrics = {
-            "train_loss": float(loss_sum) / num_rows,
-            "grad_norm": float(norm_sum) / len(batches),
-            "clipped_share": float(clipped_sum) / len(batches),
+            "train_loss": loss_sum / num_rows,
+            "grad_norm": norm_sum / len(batches),
+            "clipped_share": clipped_sum / len(batches),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
+            "train_s": partial.train_s,
         }
         _require_finite(metrics, epoch)
         return metrics
@@ -158,13 +197,13 @@ class Trainer:
             progress.num_falls, progress.stall = progress.num_falls + 1, 0
 
 
-def evaluate(module: TaskModule, split: Batch, limits: Limits) -> dict[str, float]:
+def evaluate(module: TaskModule, split: Batch, pulse: Pulse) -> dict[str, float]:
     """The task's metrics over a whole split, without gradients or dropout."""
     module.eval()
     totals: dict[str, float] = {}
     with torch.inference_mode():
         for rows in torch.arange(len(split)).split(EVALUATION_ROWS):
-            limits.check()
+            pulse.beat()
             batch = split.rows(rows)
             for name, total in module.totals(module(batch), batch).items():
                 totals[name] = totals.get(name, 0.0) + float(total)

@@ -5,63 +5,158 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rnnbench.base.errors import CheckpointError
+from rnnbench.base.errors import CheckpointError, TrialInterrupted
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
-from rnnbench.trial.checkpoint import find_checkpoint, save_checkpoint
+from rnnbench.trial.checkpoint import candidates, save_checkpoint, save_rotating
+from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.job import Job
-from rnnbench.trial.loop import Limits, Trainer, evaluate
+from rnnbench.trial.loop import Trainer, evaluate
+from rnnbench.trial.pulse import Pulse
+from rnnbench.trial.watchdog import guarded
 
 log = logging.getLogger(__name__)
 
-LAST, BEST = "last.ckpt", "best.ckpt"
-# A checkpoint costs some milliseconds: epochs shorter than this are not worth one each.
+
+# A checkpoint costs some milliseconds.
 CHECKPOINT_EVERY_S = 10.0
 
 Send = Callable[[dict[str, Any]], None]
 
 
-def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic) -> dict[str, Any]:
-    """Trains the job's spec to its end and returns the outcome; epochs are sent as they finish.
+def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic, *, alone: bool = False) -> dict[str, Any]:
+    """Trains the job's spec to its end, or to where a scheduler or a person stops it, and returns the outcome.
 
-    Leaves `best.ckpt` (weights of the best epoch) in the job's folder. The test split is read only in the confirm stage,
-    once, after training.
+    Epochs are sent as they finish. Leaves `best.ckpt` (weights of the best epoch) in the job's folder, and beside it what a
+    later attempt continues from, unless the trial is at its end. The test split is read only in the confirm stage, once,
+    after training.
 
+    Args:
+        alone: Whether this process may be ended from outside when the trial breaks its limits (a worker may, a person's
+            own program may not).
+    Returns:
+        The outcome; its `status` is completed, paused (see `Job.until_epoch`) or interrupted (see `Job.stop_file`).
     Raises:
         TrialDiverged, TrialTimeout: how a trial may end without a result.
         DataError: the data cannot be used.
+        DiskFullError: no room for a checkpoint.
     """
     with torch_settings(job.threads):
-        return _run(job, send, clock)
+        return _Attempt(job, send, clock).run(alone=alone)
 
 
-def _run(job: Job, send: Send, clock: Callable[[], float]) -> dict[str, Any]:
-    spec, budget, folder = job.spec, job.spec.budget, Path(job.folder)
-    started = clock()
-    limits = Limits(clock, started + (budget.max_seconds or math.inf))
-    card = get_task(spec.task)
-    data = read_data(spec, job.paths())
-    module = build_module(spec, data)
-    trainer = Trainer(spec, module, metric=card.metric.name, maximize=card.metric.direction == "max", limits=limits)
-    _continue(trainer, folder / LAST, job.key)
-    saved_at = started
-    while not trainer.is_done():
-        metrics = trainer.run_epoch(data.splits["train"], data.splits["validation"])
+class _Attempt:
+    """One attempt at one trial."""
+
+    def __init__(self, job: Job, send: Send, clock: Callable[[], float]) -> None:
+        self.job = job
+        self.send = send
+        self.clock = clock
+        self.last = Path(job.folder) / LAST
+        self.card = get_task(job.spec.task)
+        self.started = clock()
+        self.earlier_s = 0.0  # of the attempts that this one continues
+        self.saved_at = self.started
+        self.pulse = Pulse(clock, stop_file=job.stop_file)
+
+    def run(self, *, alone: bool) -> dict[str, Any]:
+        with guarded(self.job) if alone else nullcontext(lambda: None) as self.pulse.alive:
+            data = read_data(self.job.spec, self.job.paths())
+            trainer = self._continued(data)
+            limit = self.job.limits.max_seconds
+            self.pulse.deadline = math.inf if limit is None else self.started + limit - self.earlier_s
+            try:
+                while not trainer.is_done() and not self._is_at_rung(trainer):
+                    metrics = trainer.run_epoch(data.splits["train"], data.splits["validation"])
+                    self._tell(trainer, metrics)
+                    self._save_when_due(trainer)
+                return self._end(trainer, data)
+            except TrialInterrupted:
+                self._save(trainer)
+                return self._outcome(trainer, "interrupted")
+
+    def elapsed_s(self) -> float:
+        """Wall clock of the trial over all its attempts."""
+        return self.earlier_s + self.clock() - self.started
+
+    def _continued(self, data: TaskData) -> Trainer:
+        """A trainer where the newest usable checkpoint left it; whatever is wrong with one, the next serves, or the start."""
+        for state in candidates(self.last):
+            trainer = self._trainer(data)
+            try:
+                if state["key"] != self.job.key:
+                    raise CheckpointError("belongs to another trial")
+                trainer.restore(state)
+                self.earlier_s = float(state["elapsed_s"])
+            except Exception as error:  # noqa: BLE001 - a checkpoint is a file: anything may stand in it
+                log.warning("checkpoint not used, it does not fit this trial: %s", error)
+            else:
+                return trainer
+        return self._trainer(data)
+
+    def _trainer(self, data: TaskData) -> Trainer:
+        metric, maximize = self.card.metric.name, self.card.metric.direction == "max"
+        module = build_module(self.job.spec, data)
+        return Trainer(self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self._save_when_due)
+
+    def _is_at_rung(self, trainer: Trainer) -> bool:
+        return self.job.until_epoch is not None and trainer.progress.epoch >= self.job.until_epoch
+
+    def _tell(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         progress = trainer.progress
-        if clock() - saved_at > CHECKPOINT_EVERY_S and not trainer.is_done():
-            save_checkpoint(folder / LAST, {"key": job.key, **trainer.state()})
-            saved_at = clock()
-        event = {"kind": "epoch", "epoch": progress.epoch, "wall_s": clock() - started, "metrics": metrics}
-        send(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
-    return _finish(job, trainer, data, send)
+        event = {"kind": "epoch", "epoch": progress.epoch, "wall_s": self.elapsed_s(), "metrics": metrics}
+        self.send(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
+
+    def _save_when_due(self, trainer: Trainer) -> None:
+        if self.clock() - self.saved_at > CHECKPOINT_EVERY_S:
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        save_rotating(self.last, {"key": self.job.key, "elapsed_s": self.elapsed_s(), **trainer.state()})
+        self.saved_at = self.clock()
+
+    def _end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
+        spec, progress = self.job.spec, trainer.progress
+        save_checkpoint(Path(self.job.folder) / BEST, {"key": self.job.key, "spec": spec.to_dict(), "module": progress.best_weights})
+        outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
+        outcome["data"] = dict(data.facts)
+        if self.job.baselines:
+            outcome["baselines"] = load_task(spec.task).baselines(data)
+        if not trainer.is_done():
+            self._save(trainer)
+            return outcome
+        if spec.stage == "confirm":
+            self.send({"kind": "test_opened"})
+            trainer.module.load_state_dict(progress.best_weights)
+            outcome["test"] = evaluate(trainer.module, read_data(spec, self.job.paths(), ("test",)).splits["test"], self.pulse)
+        remove_rotating(self.last)
+        return outcome
+
+    def _outcome(self, trainer: Trainer, status: str) -> dict[str, Any]:
+        progress = trainer.progress
+        return {
+            "status": status,
+            "elapsed_s": self.elapsed_s(),
+            "best": progress.best,
+            "best_epoch": progress.best_epoch,
+            "last": progress.last,
+            "epochs": progress.epoch,
+            "metrics": progress.best_metrics,
+            "test": None,
+            "baselines": {},
+            "num_parameters": sum(weight.numel() for weight in trainer.weights),
+            "train_s": progress.train_s,
+            "flush_denormal": True,
+            "torch": torch.__version__,
+        }
 
 
 @contextmanager
@@ -86,41 +181,3 @@ def _set_torch(threads: int, flush: bool, deterministic: bool) -> None:
 def _flushes_denormals() -> bool:
     # torch sets the mode and does not tell it; the processor does.
     return sys.float_info.min / 2 == 0.0
-
-
-def _continue(trainer: Trainer, path: Path, key: str) -> None:
-    try:
-        state = find_checkpoint(path)
-        if state is None:
-            return
-        if state.get("key") != key:
-            raise CheckpointError(f"{path}: belongs to another trial")
-        trainer.restore(state)
-    except CheckpointError as error:
-        log.warning("checkpoint not used, the trial starts again: %s", error)
-
-
-def _finish(job: Job, trainer: Trainer, data: TaskData, send: Send) -> dict[str, Any]:
-    spec, progress, module = job.spec, trainer.progress, trainer.module
-    save_checkpoint(Path(job.folder) / BEST, {"key": job.key, "spec": spec.to_dict(), "module": progress.best_weights})
-    (Path(job.folder) / LAST).unlink(missing_ok=True)
-    test = None
-    if spec.stage == "confirm":
-        send({"kind": "test_opened"})
-        module.load_state_dict(progress.best_weights)
-        test = evaluate(module, read_data(spec, job.paths(), ("test",)).splits["test"], Limits(time.monotonic))
-    baselines = load_task(spec.task).baselines(data) if job.baselines else {}
-    return {
-        "best": progress.best,
-        "best_epoch": progress.best_epoch,
-        "last": progress.last,
-        "epochs": progress.epoch,
-        "metrics": progress.best_metrics,
-        "test": test,
-        "baselines": baselines,
-        "num_parameters": sum(weight.numel() for weight in trainer.weights),
-        "train_s": progress.train_s,
-        "data": dict(data.facts),
-        "flush_denormal": True,
-        "torch": torch.__version__,
-    }

@@ -20,12 +20,10 @@ class Budget:
     Attributes:
         max_epochs: At least 1.
         patience: Epochs without a better validation metric before stopping; None trains all epochs.
-        max_seconds: Wall clock of the whole trial; reaching it is a failure, never a result. Not part of the key.
     """
 
     max_epochs: int = 10
     patience: int | None = None
-    max_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class TrialSpec:
         data: Name of the task's data set; `data_fingerprint` says which bytes.
         parameters: Every resolved parameter of all namespaces, by full dotted name.
         seed: Root of the trial's streams: data order, initial weights, dropout.
+        scheduler: The scheduler that may stop the trial early, every setting of it; None trains to the end of the budget.
         draw: Number of the draw (or grid point) that gave the parameters; not hashed.
         replicate: Which repetition of the same parameters; not hashed (the seed differs).
     """
@@ -51,6 +50,7 @@ class TrialSpec:
     seed: int
     budget: Budget = field(default_factory=Budget)
     loop_version: int = LOOP_VERSION
+    scheduler: Mapping[str, Plain] | None = None
     draw: int = 0
     replicate: int = 0
 
@@ -75,5 +75,7 @@ class TrialSpec:
 
     def _identity(self) -> dict[str, Plain]:
         identity = self.to_dict()
-        del identity["draw"], identity["replicate"], identity["budget"]["max_seconds"]
+        del identity["draw"], identity["replicate"]
+        if self.scheduler is None:
+            del identity["scheduler"]  # trials that train to the end have the keys they had before there were schedulers
         return identity

@@ -5,7 +5,24 @@ from typer.main import get_command
 
 from rnnbench.cli.app import app
 
-PLANNED = {"sweep", "status", "list", "show", "report", "train", "cells", "tasks", "data", "ui", "sync", "doctor"}
+PLANNED = {
+    "sweep",
+    "resume",
+    "cancel",
+    "gc",
+    "db",
+    "status",
+    "list",
+    "show",
+    "report",
+    "train",
+    "cells",
+    "tasks",
+    "data",
+    "ui",
+    "sync",
+    "doctor",
+}
 
 
 def commands() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Sixty bad sweep files, each refused with one located line that says what to do."""
+"""Bad sweep files, each refused with one located line that says what to do."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def test_a_file_of_fifty_megabytes_is_refused_without_reading_it(tmp_path: Path)
         read_sweep(path)
 
 
-@pytest.mark.parametrize("name", ["unknown_parameter", "python_object", "scheduler_later"])
+@pytest.mark.parametrize("name", ["unknown_parameter", "python_object", "scheduler_misspelt"])
 def test_the_command_line_exits_with_2_and_starts_nothing(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", "sweep", str(FOLDER / f"{name}.yaml")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnbench.base.errors import CheckpointError
-from rnnbench.trial.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from rnnbench.trial.checkpoint import candidates, load_checkpoint, save_checkpoint, save_rotating
 
 STATE = {"key": "abc", "module": {"weight": torch.arange(6.0)}, "progress": {"epoch": 3, "best": 0.5, "best_metrics": {"loss": 1.0}}}
 
@@ -25,8 +25,17 @@ def test_a_checkpoint_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["last.ckpt"]
 
 
-def test_no_checkpoint_is_none(tmp_path: Path) -> None:
-    assert find_checkpoint(tmp_path / "last.ckpt") is None
+def test_without_checkpoints_there_is_nothing_to_continue_from(tmp_path: Path) -> None:
+    assert list(candidates(tmp_path / "last.ckpt")) == []
+
+
+def test_the_one_before_serves_where_the_newest_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    for epoch in range(3):
+        save_rotating(path, {"epoch": epoch})
+    assert [state["epoch"] for state in candidates(path)] == [2, 1]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [state["epoch"] for state in candidates(path)] == [1]
 
 
 @pytest.mark.parametrize("keep", [0, 10, 40, 86, 87, 500])
@@ -35,7 +44,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, keep: int) -> None:
     save_checkpoint(path, STATE)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError):
-        find_checkpoint(path)
+        load_checkpoint(path)
 
 
 def test_one_flipped_bit_is_refused(tmp_path: Path) -> None:

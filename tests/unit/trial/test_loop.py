@@ -15,8 +15,9 @@ from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import load_checkpoint, save_checkpoint
-from rnnbench.trial.loop import Limits, Trainer
+from rnnbench.trial.loop import Trainer
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
+from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import Budget, TrialSpec
 
 
@@ -32,10 +33,10 @@ def spec(changes: dict[str, Value] | None = None, budget: Budget | None = None, 
     )  # fmt: skip
 
 
-def trainer(of: TrialSpec, limits: Limits | None = None) -> tuple[Trainer, TaskData]:
+def trainer(of: TrialSpec, pulse: Pulse | None = None) -> tuple[Trainer, TaskData]:
     data = read_data(of, {})
-    limits = limits or Limits(itertools.count().__next__)
-    return Trainer(of, build_module(of, data), metric="accuracy", maximize=True, limits=limits), data
+    pulse = pulse or Pulse(itertools.count().__next__)
+    return Trainer(of, build_module(of, data), metric="accuracy", maximize=True, pulse=pulse), data
 
 
 def run(one: Trainer, data: TaskData, epochs: int) -> list[dict[str, float]]:
@@ -97,7 +98,7 @@ def test_a_loss_that_is_not_finite_diverges() -> None:
 
 
 def test_the_deadline_ends_a_trial_between_steps() -> None:
-    one, data = trainer(spec(), Limits(itertools.count().__next__, deadline=3))
+    one, data = trainer(spec(), Pulse(itertools.count().__next__, deadline=3))
     with pytest.raises(TrialTimeout, match="max_seconds"):
         run(one, data, 1)
 

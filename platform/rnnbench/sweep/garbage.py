@@ -1,0 +1,73 @@
+"""What a results folder holds that nothing needs: checkpoints of no trial, of ended trials, beyond what each sweep keeps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnbench.base.home import Home
+from rnnbench.ledger.records import FINAL, Status, TrialRecord
+from rnnbench.ledger.store import Ledger
+from rnnbench.search.sweepfile import Checkpoints
+from rnnbench.sweep.lease import is_live
+from rnnbench.trial.files import BEST, LAST, previous_of
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One file that can go, and why."""
+
+    path: Path
+    size: int
+    reason: str
+
+
+def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") -> Iterator[Garbage]:
+    """Every file under the home's checkpoints that no sweep needs; the trials of sweeps that run are left alone.
+
+    Args:
+        is_maximized: Whether a task's metric is better when higher; a task that is not there any more keeps its models.
+    """
+    trials: dict[str, TrialRecord] = {}
+    kept: set[str] = set()
+    busy: set[str] = set()
+    for sweep in ledger.list_sweeps():
+        mine = ledger.trials(sweep.name)
+        trials |= {trial.key: trial for trial in mine}
+        if is_live(ledger.leases.find(sweep.name)):
+            busy |= {trial.key for trial in mine}
+        policy = sweep.settings.get("checkpoints") or {}
+        kept |= _kept(mine, policy.get("keep_best", Checkpoints.keep_best), is_maximized)
+    for folder in sorted(path for path in home.checkpoints.glob("*/*") if path.is_dir()):
+        if folder.name in busy:
+            continue
+        for file in sorted(path for path in folder.iterdir() if path.is_file()):
+            if (reason := _reason(file, trials.get(folder.name), folder.name in kept)) is not None:
+                yield Garbage(file, file.stat().st_size, reason)
+
+
+def _kept(trials: list[TrialRecord], keep_best: int, is_maximized: dict[str, bool]) -> set[str]:
+    completed = [trial for trial in trials if trial.status == Status.COMPLETED]
+    kept = {trial.key for trial in completed if trial.spec.stage == "confirm" or trial.spec.task not in is_maximized}
+    lanes: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in completed:
+        if trial.key not in kept and trial.best is not None:
+            lanes.setdefault((trial.spec.task, trial.spec.cell), []).append(trial)
+    for (task, _), lane in lanes.items():
+        sign = -1.0 if is_maximized[task] else 1.0
+        lane.sort(key=lambda trial: (sign * (trial.best or 0.0), trial.position))
+        kept |= {trial.key for trial in lane[:keep_best]}
+    return kept
+
+
+def _reason(file: Path, trial: TrialRecord | None, kept: bool) -> str | None:
+    if trial is None:
+        return "no sweep in this ledger has this trial"
+    if file.name.startswith(".") or file.name.endswith(".partial"):
+        return "left by a write that did not end"
+    if trial.status not in FINAL:
+        return None
+    if file.name in (LAST, previous_of(Path(LAST)).name):
+        return "the trial has ended"
+    if file.name == BEST and not kept:
+        return "not among the best that its sweeps keep"
+    return None

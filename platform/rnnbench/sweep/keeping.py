@@ -1,0 +1,67 @@
+"""Which trained models stay on disk: the best of each task and cell, every confirmed one, and no more than the cap allows."""
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable
+
+from rnnbench.base.home import Home
+from rnnbench.ledger.records import FINAL, Status, TrialRecord
+from rnnbench.search.sweepfile import Checkpoints
+from rnnbench.trial.files import BEST, LAST, remove_rotating
+
+log = logging.getLogger(__name__)
+
+
+class Keeping:
+    """Follows the ended trials of one sweep and removes the checkpoints that are no longer needed.
+
+    Args:
+        is_shared: Whether another sweep holds a trial too; its model is left to `rnnbench gc`.
+        is_maximized: Whether a task's metric is better when higher.
+    """
+
+    def __init__(self, home: Home, policy: Checkpoints, is_shared: Callable[[str], bool], is_maximized: Callable[[str], bool]) -> None:
+        self._home = home
+        self._policy = policy
+        self._is_shared = is_shared
+        self._is_maximized = is_maximized
+        # Of each task and cell the kept search trials, the worst first; a later position is worse among equals.
+        self._kept: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
+        self._sizes: dict[str, int] = {}
+        self._seen: set[str] = set()
+
+    def add(self, trials: Iterable[TrialRecord]) -> None:
+        """Takes trials as they end."""
+        for trial in trials:
+            if trial.status not in FINAL or trial.key in self._seen:
+                continue
+            self._seen.add(trial.key)
+            folder = self._home.trial_folder(trial.key)
+            remove_rotating(folder / LAST)
+            if trial.status != Status.COMPLETED:
+                self._remove(trial.key)
+                continue
+            best = folder / BEST
+            self._sizes[trial.key] = best.stat().st_size if best.exists() else 0
+            if trial.spec.stage == "search":
+                self._rank(trial)
+        self._shrink()
+
+    def _rank(self, trial: TrialRecord) -> None:
+        lane = self._kept.setdefault((trial.spec.task, trial.spec.cell), [])
+        value = -float("inf") if trial.best is None else trial.best if self._is_maximized(trial.spec.task) else -trial.best
+        heapq.heappush(lane, (value, -trial.position, trial.key))
+        if len(lane) > self._policy.keep_best:
+            self._remove(heapq.heappop(lane)[2])
+
+    def _shrink(self) -> None:
+        if self._policy.max_gb is None:
+            return
+        while sum(self._sizes.values()) > self._policy.max_gb * 1e9 and any(self._kept.values()):
+            largest = max(self._kept.values(), key=len)
+            self._remove(heapq.heappop(largest)[2])
+
+    def _remove(self, key: str) -> None:
+        self._sizes.pop(key, None)
+        if not self._is_shared(key):
+            (self._home.trial_folder(key) / BEST).unlink(missing_ok=True)
