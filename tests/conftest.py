@@ -12,6 +12,18 @@ from tests.postgresql import create_database, find_binaries, server
 # Read when torch is first imported, by the programs that tests start too: more threads than cores are the usual slowdown.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long`: the fault suite in full, see `make test-faults`."""
+    parser.addoption("--long", action="store_true", help="run the fault suite in full: more kills, more trials")
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether the fault suite runs in full."""
+    return bool(pytestconfig.getoption("--long"))
+
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

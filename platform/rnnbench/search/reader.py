@@ -195,9 +195,10 @@ class Reader:
         )
 
     def _checkpoints(self) -> Checkpoints:
-        self._known(self._section("checkpoints"), ("keep_best", "max_gb"), ("checkpoints",))
+        self._known(self._section("checkpoints"), ("keep_best", "max_gb", "every_seconds"), ("checkpoints",))
         keep_best = self._whole(("checkpoints", "keep_best"), Checkpoints.keep_best, low=0, high=10_000_000)
-        return Checkpoints(keep_best, self._positive(("checkpoints", "max_gb"), None))
+        every_seconds = self._positive(("checkpoints", "every_seconds"), None) or Checkpoints.every_seconds
+        return Checkpoints(keep_best, self._positive(("checkpoints", "max_gb"), None), every_seconds)
 
     def _positive(self, path: tuple[str, str], default: float | None) -> float | None:
         section = self._section(path[0])

@@ -56,11 +56,13 @@ class Checkpoints:
     """Which trained models stay: those of the best `keep_best` search trials per task and cell, and of every confirmed one.
 
     Attributes:
+        every_seconds: How often a running trial saves what it can continue from, after the next batch.
         max_gb: Most room (10^9 bytes) for the models of the sweep; the worst search trials' go first. None: no cap.
     """
 
     keep_best: int = 10
     max_gb: float | None = None
+    every_seconds: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.base.failpoints import failpoint
 from rnnbench.ledger.records import EpochRecord, OutboxRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 
@@ -145,12 +146,14 @@ class _Delivery:
 
     def deliver(self, event: OutboxRecord) -> None:
         """Has one event's effect, however often it is called."""
+        failpoint("mirror.before_delivery")
         parent = self._parent(event.sweep)
         if event.kind == "trial_finished" and event.trial_key is not None:
             trial = self._ledger.get_trial(event.sweep, event.trial_key)
             self._log_trial(event.sweep, parent, trial, self._ledger.epochs([trial.key]).get(trial.key, []))
         elif event.kind == "sweep_ended":
             self._client.set_terminated(parent.info.run_id, "FINISHED")
+        failpoint("mirror.after_delivery")
 
     def attach(self, sweep: str, folder: Path, note: str) -> None:
         """Puts a report's files and a note on the sweep's parent run, and the note on its experiment."""

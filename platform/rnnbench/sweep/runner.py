@@ -143,6 +143,7 @@ class Runner:
             limits=self.sweep.limits,
             until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
             stop_file=str(self.stop.file),
+            checkpoint_every_s=self.sweep.checkpoints.every_seconds,
             baselines=trial.key in self._first,
         )
 

@@ -34,6 +34,7 @@ class Job:
         limits: What ends the attempt as failed.
         until_epoch: Where a scheduler wants the trial handed back as `paused`; None trains to the end.
         stop_file: The trial saves a checkpoint and hands itself back as `interrupted` once this file exists.
+        checkpoint_every_s: How often the trial saves what it can continue from.
         baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
     """
 
@@ -46,6 +47,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     until_epoch: int | None = None
     stop_file: str | None = None
+    checkpoint_every_s: float = 10.0
     baselines: bool = False
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,9 +26,6 @@ from rnnbench.trial.watchdog import guarded
 log = logging.getLogger(__name__)
 
 
-# A checkpoint costs some milliseconds.
-CHECKPOINT_EVERY_S = 10.0
-
 Send = Callable[[dict[str, Any]], None]
 
 
@@ -116,7 +113,7 @@ class _Attempt:
         self.send(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
 
     def _save_when_due(self, trainer: Trainer) -> None:
-        if self.clock() - self.saved_at > CHECKPOINT_EVERY_S:
+        if self.clock() - self.saved_at > self.job.checkpoint_every_s:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:

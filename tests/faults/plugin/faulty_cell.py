@@ -1,0 +1,18 @@
+"""A cell from another package that does what a parameter says: the faults that a worker can meet. No torch here."""
+
+from rnnbench.base.parameters import Parameter
+from rnnbench.cells.entry import CellEntry
+
+FAULTS = ("none", "raise", "long", "secret", "nan", "allocate", "hang", "die_once")
+ENTRY = CellEntry(
+    name="faulty",
+    version=1,
+    summary="a simple RNN with a fault",
+    citation="none",
+    equations=("h = tanh(W x + b + R h- + c)",),
+    target="faulty_network:Faulty",
+    state_names=("h",),
+    num_parameters=lambda inputs, units: units * (inputs + units + 2),
+    flops_per_step=lambda inputs, units: 2 * units * (inputs + units),
+    parameters=(Parameter("cell.fault", "choice", "none", "what goes wrong", choices=FAULTS),),
+)
