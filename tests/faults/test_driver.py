@@ -42,7 +42,7 @@ def test_fault_01_a_driver_killed_at_random_moments_loses_nothing(executor: str,
         driver = start(tmp_path, "sweep", "sixty.yaml", "--executor", executor)
         # From the first imports, over the start of the executor, to some trials further.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            driver.wait(moments.uniform(0.5, 7.0 if executor == "inline" else 14.0))
+            driver.wait(moments.uniform(0.5, 7.0 if executor == "inline" else 20.0))
         kill(driver)
         after = _ended(tmp_path)
         assert before <= after, "a trial that had ended is open again"

@@ -4,7 +4,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from rnnbench.base.errors import InputError, UnknownNameError
-from rnnbench.base.names import suggest
+from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter
 from rnnbench.cells.entry import CellEntry
 
@@ -86,5 +86,5 @@ def get_cell(name: str) -> CellEntry:
     """
     known = {entry.name: entry for entry in list_cells()}
     if name not in known:
-        raise UnknownNameError(f"no cell '{name}'{suggest(name, known)}")
+        raise UnknownNameError(f"no cell '{printable(name)}'{suggest(name, known)}")
     return known[name]

@@ -19,6 +19,9 @@ from rnnbench.base.names import printable
 
 MAX_SIZE_BYTES = 1_000_000
 MAX_DEPTH = 20
+# A large study has some hundred keys and values; reading this many takes a quarter of a second.
+MAX_NODES = 5_000
+MAX_DIGITS = 100
 
 Place = tuple[int, int]
 Keys = tuple[str | int, ...]
@@ -120,12 +123,16 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.places: dict[Keys, Place] = {}
+        self.num_nodes = 0
 
     def at(self, event: Event) -> str:
         return f"{self.name}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
 
     def build(self, event: Event, events: Iterator[Event], path: Keys) -> Any:
         self.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self.num_nodes += 1
+        if self.num_nodes > MAX_NODES:
+            raise SweepFileError(f"more than {MAX_NODES} values; a sweep file has some dozen", self.at(event))
         if len(path) > MAX_DEPTH:
             raise SweepFileError(f"nested deeper than {MAX_DEPTH} levels", self.at(event))
         if isinstance(event, AliasEvent) or not isinstance(event, _STARTS) or event.anchor is not None:
@@ -133,6 +140,8 @@ class _Builder:
         if event.tag is not None and str(event.tag) != "!":
             raise SweepFileError(f"the tag {printable(str(event.tag), 60)} is not allowed; write a plain value", self.at(event))
         if isinstance(event, ScalarEvent):
+            if len(str(event.value)) > MAX_DIGITS and not event.style and _INT.fullmatch(str(event.value)):
+                raise SweepFileError(f"a number of more than {MAX_DIGITS} digits", self.at(event))
             return _scalar(event)
         return self._mapping(events, path) if isinstance(event, MappingStartEvent) else self._list(events, path)
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,10 @@ _QUIET = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
+# The first event of each trial, for this file alone: where Ray has placed it.
+PLACED = "placed"
+# Ray notices a lost node by a closed connection, or after some missed health checks.
+NODE_NOTICE_S = 20.0
 # Linux's limit for the path of a socket, and what Ray puts behind the temporary folder.
 MAX_SOCKET_PATH = 107
 _SOCKET_TAIL = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
@@ -166,11 +171,13 @@ def _own_token() -> Path:
 
 
 def _run_in_actor(config: dict[str, Any]) -> None:
+    import ray
     from ray import tune
 
     def report(event: Event) -> None:
         tune.report({"event": json.dumps(event)})
 
+    report({"kind": PLACED, "node": ray.get_runtime_context().get_node_id()})
     report(run_job(config["job"], report, alone=True))
 
 
@@ -225,14 +232,19 @@ def _recorder(record: Record) -> Any:  # a ray Callback
         def __init__(self, record: Record) -> None:
             self.record = record
             self.finished: set[str] = set()
+            self.nodes: dict[str, str] = {}
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # see ClaimingSearcher
 
         def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
             event = json.loads(result["event"])
+            if event["kind"] == PLACED:
+                self.nodes[trial.trial_id] = event["node"]
+                return
             if event["kind"] == "finished":
                 self.finished.add(trial.trial_id)
+                self.nodes.pop(trial.trial_id, None)
             self.record(event)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -240,7 +252,7 @@ def _recorder(record: Record) -> Any:  # a ray Callback
                 return
             job = trial.config["job"]
             error = _error_text(trial)
-            status, category = _loss(error)
+            status, category = _loss(error, self.nodes.pop(trial.trial_id, None))
             lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
             self.record(lost | {"error": error, "category": category, "wall_s": None})
 
@@ -254,10 +266,23 @@ def _error_text(trial: Any) -> str:
     return "the worker process ended without a word"
 
 
-def _loss(error: str) -> tuple[str, str]:
-    """Status and category of an attempt whose worker is gone, from Ray's own words."""
+def _loss(error: str, node: str | None) -> tuple[str, str]:
+    """Status and category of an attempt whose worker is gone, from Ray's own words and what it knows of the node."""
     if "OutOfMemoryError" in error:
         return "failed", "oom"
-    if any(words in error for words in ("its node has died", "node was terminated", "NodeDiedError", "was preempted", "marked dead")):
+    if "was preempted" in error or (node is not None and _is_lost(node, patient="unavailable" in error)):
         return "interrupted", "node_lost"
     return "failed", "worker_killed"
+
+
+def _is_lost(node: str, *, patient: bool) -> bool:
+    """Whether a machine of the cluster has gone; `patient` where its silence may not have been noticed yet."""
+    import ray
+
+    deadline = time.monotonic() + (NODE_NOTICE_S if patient else 0.0)
+    while True:
+        if not any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.2)

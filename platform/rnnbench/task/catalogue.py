@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnbench.base.errors import InputError, UnknownNameError
-from rnnbench.base.names import suggest
+from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import TaskCard, parse_card
 
 PACKAGE = "rnnbench_tasks"
@@ -42,7 +42,7 @@ def get_task(name: str) -> TaskCard:
     """
     known = {card.name: card for card in list_tasks()}
     if name not in known:
-        raise UnknownNameError(f"no task '{name}'{suggest(name, known)}")
+        raise UnknownNameError(f"no task '{printable(name)}'{suggest(name, known)}")
     return known[name]
 
 

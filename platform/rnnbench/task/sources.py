@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnbench.base.canonical import digest
 from rnnbench.base.errors import DataError, UnknownNameError
 from rnnbench.base.files import sha256_file
-from rnnbench.base.names import suggest
+from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import DataCard, TaskCard
 
 
@@ -24,7 +24,7 @@ def get_data_card(card: TaskCard, data: str) -> DataCard:
         UnknownNameError: the task has none of that name.
     """
     if data not in card.data:
-        raise UnknownNameError(f"task '{card.name}' has no data set '{data}'{suggest(data, card.data)}")
+        raise UnknownNameError(f"task '{card.name}' has no data set '{printable(data)}'{suggest(data, card.data)}")
     return card.data[data]
 
 
