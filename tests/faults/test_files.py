@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,19 +109,12 @@ def interrupted(tmp_path: Path) -> tuple[Path, tuple[object, ...]]:
     def report(event: dict[str, Any]) -> None:
         if event["kind"] == "epoch" and event["epoch"] == 3:
             stop.touch()
+            time.sleep(0.25)  # the pulse looks five times a second
 
-    # The pulse looks five times a second: wait in the report until it would.
-    finished = run_job(one.to_dict(), lambda event: (report(event), _pause(event))[0])
+    finished = run_job(one.to_dict(), report)
     assert finished["status"] == "interrupted"
     stop.unlink()
     return tmp_path, comparable(whole)
-
-
-def _pause(event: dict[str, Any]) -> None:
-    import time
-
-    if event["kind"] == "epoch" and event["epoch"] == 3:
-        time.sleep(0.25)
 
 
 def test_an_interrupted_trial_ends_bit_equal(interrupted: tuple[Path, tuple[object, ...]]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
+FLUSH_S = 30.0
 
 ExecutorOption = Annotated[str, typer.Option("--executor", help="ray, or inline: one trial after the other in this process.")]
 AddressOption = Annotated[str, typer.Option("--address", help="Which Ray: local (a private one), auto (one that runs here), or host:port.")]
@@ -276,7 +277,7 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
 
 
 def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home") -> None:
-    if not (mirror.flush(60.0) and mirror.log_report(name, report.html.parent, report.note)):
+    if not (mirror.flush(FLUSH_S) and mirror.log_report(name, report.html.parent, report.note)):
         people().print(
             f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
         )

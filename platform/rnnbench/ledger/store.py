@@ -276,10 +276,12 @@ class Ledger:
         with self._transaction() as session:
             return [_sweep_record(row) for row in session.scalars(select(SweepRow).order_by(SweepRow.created_at, SweepRow.name))]
 
-    def trials(self, name: str) -> list[TrialRecord]:
-        """A sweep's trials in the order of its plan."""
+    def trials(self, name: str, keys: Sequence[str] | None = None) -> list[TrialRecord]:
+        """A sweep's trials, or those of some keys, in the order of its plan."""
         with self._transaction() as session:
-            return self._trials(session, name)
+            if keys is None:
+                return self._trials(session, name)
+            return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk)]
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[AttemptRecord]]:
         """The attempts at trials by key, in order."""
@@ -319,7 +321,10 @@ class Ledger:
             UnknownNameError: no trial, or several, start so.
         """
         self.get_sweep(name)
-        found = [trial for trial in self.trials(name) if key and trial.key.startswith(key)]
+        with self._transaction() as session:
+            query = select(PlannedRow.trial_key).where(PlannedRow.sweep == name, PlannedRow.trial_key.startswith(key, autoescape=True))
+            keys = session.scalars(query.limit(3)).all() if key else []
+            found = self._trials(session, name, keys=keys) if keys else []
         if len(found) != 1:
             number = "no trial" if not found else f"{len(found)} trials"
             raise UnknownNameError(f"{number} of sweep '{name}' start with '{printable(key)}'; `rnnbench status {name}` names the best")
@@ -431,12 +436,21 @@ class Ledger:
         )
 
     def _trials(
-        self, session: Session, name: str, *, statuses: Sequence[Status] = (), limit: int | None = None, lock: bool = False
+        self,
+        session: Session,
+        name: str,
+        *,
+        statuses: Sequence[Status] = (),
+        keys: Sequence[str] = (),
+        limit: int | None = None,
+        lock: bool = False,
     ) -> list[TrialRecord]:
         query = select(TrialRow, PlannedRow).join(PlannedRow).where(PlannedRow.sweep == name)
         query = query.order_by(TrialRow.rung.desc(), PlannedRow.position) if limit else query.order_by(PlannedRow.position)
         if statuses:
             query = query.where(TrialRow.status.in_(statuses))
+        if keys:
+            query = query.where(TrialRow.key.in_(keys))
         if lock:
             query = query.with_for_update(of=TrialRow, skip_locked=True)
         return [_trial_record(trial, place) for trial, place in session.execute(query.limit(limit))]

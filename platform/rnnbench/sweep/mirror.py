@@ -33,6 +33,8 @@ _ENVIRONMENT = {
 BATCH_EVENTS = 50
 POLL_S = 0.5
 LONGEST_WAIT_S = 60.0
+# How long the end of a sweep waits for an event that hangs.
+PATIENCE_S = 5.0
 # MLflow's limits for one log_batch.
 MAX_METRICS, MAX_PARAMS = 1000, 100
 MAX_VALUE_CHARS = 500
@@ -55,6 +57,7 @@ class Mirror:
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failures = 0
 
     def start(self) -> None:
         """Delivers in the background from now on."""
@@ -62,22 +65,22 @@ class Mirror:
         self._thread.start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until everything is delivered; says whether it was within the time."""
-        deadline = time.monotonic() + timeout_s
+        """Waits until everything is delivered; False when the time is up or the server fails once more."""
+        deadline, failures = time.monotonic() + timeout_s, self._failures
         with Ledger.open(self._ledger_url) as ledger:
             while ledger.outbox_size():
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self._failures > failures:
                     return False
                 self._wake.set()
                 time.sleep(0.05)
         return True
 
     def stop(self) -> None:
-        """Ends the background delivery after the batch in hand."""
+        """Ends the background delivery after the event in hand; one that hangs is left behind, to be delivered again."""
         self._ended.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout=LONGEST_WAIT_S)
+            self._thread.join(timeout=PATIENCE_S)
 
     def deliver_all(self) -> int:
         """Delivers everything in this thread and returns how many events.
@@ -131,6 +134,7 @@ class Mirror:
                     if not warned:
                         log.warning("MLflow does not answer, the results wait in the ledger (rnnbench sync): %s", str(error)[:300])
                     warned, wait_s, delivery = True, min(2 * wait_s, LONGEST_WAIT_S), None
+                    self._failures += 1
                 self._wake.wait(wait_s)
                 self._wake.clear()
 

@@ -124,7 +124,7 @@ class Runner:
                     return Queue.WAIT
                 elif specs := self._confirmation():
                     self.ledger.extend_sweep(self.sweep.name, specs)
-                    self._add(self.ledger.trials(self.sweep.name))
+                    self._add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
                 else:
                     return Queue.DONE
         except Exception as error:  # noqa: BLE001 - see above
@@ -156,7 +156,7 @@ class Runner:
         self.board.draw(slot)
         if not self._first:
             self._first.add(specs[0].key())
-        self._add(self.ledger.trials(self.sweep.name))
+        self._add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
 
     def _record(self, event: Mapping[str, Any]) -> None:
         if self._fault is not None:
@@ -208,8 +208,7 @@ class Runner:
             made = self._rungs.decide(lane)
             if made:
                 self.ledger.record_decisions(self.sweep.name, made)
-                changed = {key for key, *_ in made}
-                self._add([trial for trial in self.ledger.trials(self.sweep.name) if trial.key in changed])
+                self._add(self.ledger.trials(self.sweep.name, [key for key, *_ in made]))
 
     def _add(self, trials: list[TrialRecord]) -> None:
         self.board.add(trials)
@@ -219,6 +218,9 @@ class Runner:
 
     def _look_at_others(self) -> None:
         """Learns of trials that another sweep runs, and takes up those that it left."""
+        others = (key for key in self.board.open if self.board.trials[key].holder != self._token)
+        if all(self.board.trials[key].status == Status.PAUSED for key in others):
+            return
         if self.clock() - self._looked >= LOOK_EVERY_S:
             self._looked = self.clock()
             self._release()
