@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,16 @@ def test_fault_20_and_16_a_lease_is_judged_by_beats_where_clocks_disagree(
     days: float, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A holder on another machine whose clock is a day off, alive and then silent."""
-    monkeypatch.setattr(lease_module.time, "sleep", lambda seconds: alive and ledger.leases.beat("one", "other", 0.1))
+    alive = True
+
+    def sleep(seconds: float) -> None:
+        if alive:
+            ledger.leases.beat("one", "other", 0.1)
+
+    monkeypatch.setattr("rnnbench.sweep.lease.time.sleep", sleep)
     with Ledger.open(database_url, now=lambda: datetime.now(UTC) + timedelta(days=days)) as ledger:
         ledger.record_sweep(record(), specs(1))
         assert ledger.leases.take("one", Holder("other", "elsewhere", 7, "x"), instead_of=None) is None
-        alive = True
         with pytest.raises(SweepHeldError, match="pid 7 on elsewhere, since "), hold(ledger, "one", _never, _never_asked):
             pass
         alive = False
@@ -224,7 +229,7 @@ class Shuffled:
         self._workers = workers
         self._random = random.Random(seed)
 
-    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[Mapping[str, Any]], None]) -> None:
+    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[dict[str, Any]], None]) -> None:
         running: list[list[dict[str, Any]]] = []
         while True:
             while len(running) < self._workers and isinstance(job := next_job(), Job):
@@ -331,7 +336,7 @@ class Trivial:
         self._sampled_at = sampled_at
         self._database = database
 
-    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[Mapping[str, Any]], None]) -> None:
+    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[dict[str, Any]], None]) -> None:
         number = 0
         while isinstance(job := next_job(), Job):
             stamp = {"key": job.key, "attempt": job.attempt}

@@ -54,6 +54,7 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         "cell": row.cell,
         "sweeps": list(row.sweeps),
         "search_trials": len(row.searched),
+        "stopped_early": row.num_stopped,
         "counts": {status.value: row.counts[status] for status in Status},
         "best": _scored(row.best),
         "median": row.median,
@@ -101,4 +102,6 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "data_fingerprint": spec.data_fingerprint,
         "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None,
     }
-    return facts | {"status": trial.status.value, "parameters": dict(spec.parameters)} | numbers | fingerprint
+    return (
+        facts | {"status": trial.status.value, "stopped_at": trial.stopped_at, "parameters": dict(spec.parameters)} | numbers | fingerprint
+    )

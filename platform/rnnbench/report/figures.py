@@ -89,9 +89,11 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
         ]
         if not curves:
             continue
-        longest = max(map(len, curves))
-        # A trial that stopped early keeps its best value: that is what it would report.
-        filled = np.array([[*curve, *[curve[-1]] * (longest - len(curve))] for curve in curves])
+        # Behind the first stop of a scheduler only the better trials are left: their median would flatter.
+        stops = [trial.stopped_at for trial in row.completed if trial.stopped_at is not None]
+        longest = min(stops) if stops else max(map(len, curves))
+        # A trial that ended by its patience keeps its best value: that is what it would report.
+        filled = np.array([[*curve[:longest], *[curve[-1]] * (longest - len(curve))] for curve in curves])
         x, colour = np.arange(1, longest + 1), colour_of(row.cell)
         low, middle, high = np.quantile(filled, [0.25, 0.5, 0.75], axis=0)
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -105,6 +107,8 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
     axes.set_xlabel("epoch")
     axes.set_ylabel(axis_title(metric))
     caption = f"Best validation {metric.title} so far by epoch: median over trials with the middle half of them; dashed, the best trial."
+    if any(trial.stopped_at is not None for row in comparison.rows for trial in row.searched):
+        caption += " A median ends where the scheduler first stopped a trial."
     alt = "; ".join(f"{cell}: median {y:.4g} after {x:.0f} epochs" for cell, x, y in ends)
     return draw(figure, f"{prefix}-curves", caption, alt)
 

@@ -13,6 +13,8 @@ from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task
 
 BEST_SHOWN = 5
+# Searches whose draws follow from results.
+ADAPTIVE = ("tpe", "cmaes")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Summary:
 
     Attributes:
         searched: Search trials, in order; `completed` those that ended well.
-        iqm: Of the completed search trials' best validation values.
+        median, iqm: Of the completed search trials' best validation values; None where a scheduler stopped trials early or the
+            draws followed from results: such values are no sample of one distribution.
         winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
         test: Mean test value of the winner with its interval; None below two seeds.
     """
@@ -43,6 +46,11 @@ class Summary:
     def completed(self) -> list[TrialRecord]:
         """Search trials with a result."""
         return [trial for trial in self.searched if trial.status == Status.COMPLETED and trial.best is not None]
+
+    @property
+    def num_stopped(self) -> int:
+        """Search trials that a scheduler stopped before the end of their budget."""
+        return sum(trial.stopped_at is not None for trial in self.searched)
 
     @property
     def waiting(self) -> int:
@@ -98,6 +106,7 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
     """One comparison for each task, data set and choice of task options; a trial that several sweeps hold counts once."""
     groups: dict[tuple[str, str, str], dict[str, dict[str, TrialRecord]]] = {}
     sweeps: dict[tuple[str, str, str, str], list[str]] = {}
+    adaptive = {study.sweep.name for study in studies if _method(study) in ADAPTIVE}
     for study in studies:
         for trial in study.trials:
             spec = trial.spec
@@ -109,17 +118,26 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
                 names.append(study.sweep.name)
     found = []
     for place, cells in groups.items():
-        rows = [_summarise(place, tuple(sweeps[(*place, cell)]), cell, list(trials.values())) for cell, trials in cells.items()]
+        rows = []
+        for cell, trials in cells.items():
+            held_by = tuple(sweeps[(*place, cell)])
+            rows.append(_summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by)))
         found.append(_compare(rows))
     return found
 
 
-def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord]) -> Summary:
+def _method(study: Study) -> str:
+    search = study.sweep.settings.get("search")
+    return str(search.get("method")) if isinstance(search, dict) else ""
+
+
+def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord], *, adaptive: bool) -> Summary:
     task = get_task(place[0])
     sign = sign_of(task)
     searched = [trial for trial in trials if trial.spec.stage == "search"]
     values = [trial.best for trial in searched if trial.status == Status.COMPLETED and trial.best is not None]
     completed = [trial for trial in searched if trial.status == Status.COMPLETED and trial.best is not None]
+    is_sample = not adaptive and all(trial.stopped_at is None for trial in searched)
     winner = _winner([trial for trial in trials if trial.spec.stage == "confirm"], sign)
     tests = [float(trial.outcome["test"][task.metric.name]) for trial in winner if trial.outcome.get("test")]
     return Summary(
@@ -131,8 +149,8 @@ def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, 
         winner=tuple(winner),
         counts=Counter(trial.status for trial in trials),
         best=max(completed, key=lambda trial: sign * value(trial)) if completed else None,
-        median=plain.median(values) if values else None,
-        iqm=bootstrap_iqm(values),
+        median=plain.median(values) if values and is_sample else None,
+        iqm=bootstrap_iqm(values) if is_sample else None,
         test_values=tuple(tests),
         test=t_interval(tests),
     )

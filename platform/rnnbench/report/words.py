@@ -88,9 +88,17 @@ def _budget(comparison: Comparison) -> str:
     trials = {row.cell: len(row.searched) for row in comparison.rows}
     if len(set(trials.values())) == 1:
         each = " each" if len(trials) > 1 else ""
-        return f"Budget: {next(iter(trials.values()))} search trials{each}, the same tuner and the same space."
+        return f"Budget: {next(iter(trials.values()))} search trials{each}, the same tuner and the same space{_stopped(comparison)}."
     listed = ", ".join(f"{cell} {count}" for cell, count in trials.items())
     return f"The budgets differ ({listed} search trials): a cell with more trials has an advantage, so this is no fair comparison."
+
+
+def _stopped(comparison: Comparison) -> str:
+    stopped = {row.cell: row.num_stopped for row in comparison.rows if row.num_stopped}
+    if not stopped:
+        return ""
+    counts = " and ".join(f"{number} of {cell}'s" for cell, number in stopped.items())
+    return f"; a scheduler stopped {counts} early, so only best and confirmed values are compared"
 
 
 def _warnings(comparison: Comparison) -> list[str]:

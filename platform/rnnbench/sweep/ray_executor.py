@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def _secure(address: str, *, insecure: bool) -> None:
     mode = os.environ.get("RAY_AUTH_MODE", "")
     if mode.lower() == "disabled" and not insecure:
         raise InputError("RAY_AUTH_MODE=disabled lets whoever reaches this Ray run programs on it; unset it, or say --insecure")
-    if mode or insecure or _has_token():
+    if mode or insecure or has_token(os.environ):
         return
     if address != "local":
         raise InputError(
@@ -150,8 +150,9 @@ def _secure(address: str, *, insecure: bool) -> None:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_own_token())}
 
 
-def _has_token() -> bool:
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+def has_token(environ: Mapping[str, str]) -> bool:
+    """Whether there is a token for a Ray that is already running."""
+    if environ.get("RAY_AUTH_TOKEN") or environ.get("RAY_AUTH_TOKEN_PATH"):
         return True
     try:
         return (Path.home() / ".ray" / "auth_token").exists()

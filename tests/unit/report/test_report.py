@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,6 +76,27 @@ def test_without_confirmation_there_is_no_test_value_and_no_decision() -> None:
     assert "no test values" in said
     assert "cannot be decided" in said
     assert "test accuracy" not in said
+
+
+def test_values_of_trials_stopped_early_are_no_sample_of_one_distribution(tmp_path: Path) -> None:
+    trials = searched("gru", [0.8, 0.9, 0.7])
+    whole = build_comparisons([study(trials)])[0].rows[0]
+    assert (whole.median, whole.num_stopped) == (0.8, 0)
+    assert whole.iqm is not None
+    trials[2] = replace(trials[2], outcome={**trials[2].outcome, "stopped_at": 1})
+    stopped = build_comparisons([study(trials)])[0].rows[0]
+    assert (stopped.median, stopped.iqm, stopped.num_stopped) == (None, None, 1)
+    assert stopped.best == trials[1]
+    assert "a scheduler stopped 1 of gru's early" in words(*trials)
+    page = write_report([study(trials)], tmp_path).html.read_text()
+    assert "No median or mean is given where a scheduler stopped trials early" in page
+
+
+def test_draws_that_followed_from_results_have_no_median() -> None:
+    followed = study(searched("gru", [0.8, 0.9, 0.7]))
+    settings = {**followed.sweep.settings, "search": {"method": "tpe", "seed": 0}}
+    row = build_comparisons([replace(followed, sweep=replace(followed.sweep, settings=settings))])[0].rows[0]
+    assert (row.median, row.iqm) == (None, None)
 
 
 def test_different_budgets_are_no_fair_comparison() -> None:
