@@ -167,8 +167,8 @@ def _never_asked(what: str) -> None:
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw,relatime shared:2 - nfs4 server:/home rw,vers=4.2
-31 30 8:2 / /home/local rw,relatime shared:3 - xfs /dev/sdb1 rw
+30 22 0:40 / /srv rw,relatime shared:2 - nfs4 server:/srv rw,vers=4.2
+31 30 8:2 / /srv/local rw,relatime shared:3 - xfs /dev/sdb1 rw
 32 22 0:41 / /mnt/with\\040space rw,relatime - cifs //server/share rw
 33 22 0:42 / /lustre rw - lustre mds@tcp:/fs rw
 34 22 0:43 / /mnt/ssh rw - fuse.sshfs me@host: rw
@@ -181,9 +181,9 @@ MOUNTS = """\
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/runs/rnnbench.db", "nfs4"), ("/home/local/runs/rnnbench.db", None), ("/mnt/with space/a.db", "cifs"),
-        ("/lustre/a/b/c.db", "lustre"), ("/mnt/ssh/a.db", "fuse.sshfs"), ("/tmp/a.db", None), ("/root/a.db", None),
-        ("/homes/a.db", None), ("/over/a.db", None),
+        ("/srv/me/runs/rnnbench.db", "nfs4"), ("/srv/local/runs/rnnbench.db", None), ("/mnt/with space/a.db", "cifs"),
+        ("/lustre/a/b/c.db", "lustre"), ("/mnt/ssh/a.db", "fuse.sshfs"), ("/tmp/a.db", None), ("/var/a.db", None),
+        ("/srvs/a.db", None), ("/over/a.db", None),
     ],
 )  # fmt: skip
 def test_fault_19_a_network_file_system_is_told_from_a_local_disk(path: str, kind: str | None) -> None:

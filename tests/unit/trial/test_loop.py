@@ -65,6 +65,38 @@ def test_a_trial_continued_from_its_checkpoint_is_bit_equal(tmp_path: Path, opti
         assert torch.equal(weight, other)
 
 
+class Stopped(Exception):
+    """Ends a training run in the middle of an epoch."""
+
+
+@pytest.mark.parametrize("batches", [1, 3, 9, 10])
+def test_a_trial_continued_in_the_middle_of_an_epoch_is_bit_equal(tmp_path: Path, batches: int) -> None:
+    changes: dict[str, Value] = {"network.dropout": 0.5, "network.num_layers": 2, "training.batch_size": 100}
+    whole, data = trainer(spec(changes))
+    curve = run(whole, data, 2)
+    count = itertools.count(1)
+
+    def stop(one: Trainer) -> None:
+        if next(count) == batches:
+            save_checkpoint(tmp_path / "last.ckpt", one.state())
+            raise Stopped
+
+    first = Trainer(
+        spec(changes), build_module(spec(changes), data), metric="accuracy", maximize=True,
+        pulse=Pulse(itertools.count().__next__), after_batch=stop,
+    )  # fmt: skip
+    with pytest.raises(Stopped):
+        run(first, data, 2)
+    torch.manual_seed(123)
+    second, _ = trainer(spec(changes))
+    second.restore(load_checkpoint(tmp_path / "last.ckpt"))
+    rest = run(second, data, 2 - second.progress.epoch)
+    assert all(same(one, other) for one, other in zip(curve[-len(rest) :], rest, strict=True))
+    assert second.progress.best == whole.progress.best
+    for weight, other in zip(whole.weights, second.weights, strict=True):
+        assert torch.equal(weight, other)
+
+
 def test_another_seed_gives_another_curve() -> None:
     one, data = trainer(spec(seed=1))
     other, _ = trainer(spec(seed=2))
