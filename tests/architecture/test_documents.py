@@ -50,3 +50,20 @@ def test_links_of_the_documents_lead_somewhere() -> None:
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_promise_of_reliability_names_a_test_that_exists_and_every_fault_has_one() -> None:
+    import re
+
+    document = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    tests = {
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    named = set(re.findall(r"`(test_\w+)`", document))
+    assert named <= tests, named - tests
+    faults = {name for name in tests if name.startswith("test_fault_")}
+    numbers = {int(number) for name in faults for number in re.findall(r"(?:fault|and)_(\d\d)", name)}
+    assert numbers == set(range(1, 29))
+    for name in faults - named:
+        # A second test of the same promise.
+        assert name.startswith(("test_fault_13_and_14_there", "test_fault_19_a_network")), name

@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
+from rnnbench.sweep.mirror import create_database
 
 COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
 PLUGIN = Path(__file__).parent / "plugin"
@@ -69,8 +72,26 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
+@cache
+def _empty_mlflow() -> bytes:
+    """MLflow's database before the first sweep: making one takes seconds, and most tests here are about something else."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mlflow.db"
+        create_database(path)
+        return path.read_bytes()
+
+
+def _prepare(folder: Path, arguments: Sequence[str]) -> None:
+    database = folder / "runs" / "mlflow.db"
+    if arguments[0] == "sweep" and "--home" not in arguments and not database.exists():
+        database.parent.mkdir(exist_ok=True)
+        database.write_bytes(_empty_mlflow())
+
+
 def run(folder: Path, *arguments: str, code: int | None = 0, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the command line to its end."""
+    if code != 2:
+        _prepare(folder, arguments)
     done = subprocess.run(
         [*COMMAND, *arguments], cwd=folder, env=environment(extra), capture_output=True, text=True, timeout=280, check=False
     )
@@ -80,6 +101,7 @@ def run(folder: Path, *arguments: str, code: int | None = 0, extra: Mapping[str,
 
 def start(folder: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Starts the command line."""
+    _prepare(folder, arguments)
     return subprocess.Popen(
         [*COMMAND, *arguments], cwd=folder, env=environment(extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -14,6 +14,7 @@ RnnbenchError            1  anything we raise on purpose
 +-- TrialTimeout         1  a trial that reached its time limit
 +-- TrialInterrupted     1  a trial that was asked to stop; it goes on later
 +-- DiskFullError        1  no room for a database, checkpoint or log; the sweep stops and can be resumed
++-- TrackingError        1  the tracking server does not take what it is told
 +-- LeaseLostError       1  another process has taken the sweep over
 """
 
@@ -94,3 +95,7 @@ class DiskFullError(RnnbenchError):
 
 class LeaseLostError(RnnbenchError):
     """Another process has taken the sweep over, because this one was silent for too long."""
+
+
+class TrackingError(RnnbenchError):
+    """The tracking server does not take what it is told; the ledger keeps it for later."""

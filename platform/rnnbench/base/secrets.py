@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 
 _NAMES = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|AUTH", re.IGNORECASE)
-_IN_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/@:]*):[^\s/@]+@")
+# Every repetition is bounded: a long text without addresses must not take long.
+_IN_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<user>[^\s/@:]{0,200}):[^\s/@]{1,1000}@")
 # Shorter values (0, yes, local) are words of any text.
 MIN_SECRET_CHARS = 6
 

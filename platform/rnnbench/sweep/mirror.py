@@ -6,13 +6,19 @@ one is made, so an event delivered twice, or half before a crash, has one effect
 
 import logging
 import os
+import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.base.errors import TrackingError
 from rnnbench.base.failpoints import failpoint
+from rnnbench.base.names import printable
+from rnnbench.base.secrets import redact
 from rnnbench.ledger.records import EpochRecord, OutboxRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 
@@ -86,16 +92,24 @@ class Mirror:
         """Delivers everything in this thread and returns how many events.
 
         Raises:
-            mlflow.exceptions.MlflowException: the server does not take it; what was taken stays marked.
+            TrackingError: the server does not take it; what was taken stays marked.
         """
         delivered = 0
         with Ledger.open(self._ledger_url) as ledger:
-            delivery = _Delivery(ledger, self._client(), self._artifact_root)
-            while events := ledger.outbox(BATCH_EVENTS):
-                for event in events:
-                    delivery.deliver(event)
-                    ledger.mark_delivered([event.id])
-                    delivered += 1
+            try:
+                delivery = _Delivery(ledger, self._client(), self._artifact_root)
+                while events := ledger.outbox(BATCH_EVENTS):
+                    for event in events:
+                        delivery.deliver(event)
+                        ledger.mark_delivered([event.id])
+                        delivered += 1
+            except Exception as error:
+                words = printable(" ".join(str(error).split()), 200)
+                waiting = ledger.outbox_size()
+                raise TrackingError(
+                    f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({words}); "
+                    f"{waiting} wait in the ledger, run rnnbench sync again later"
+                ) from error
         return delivered
 
     def log_report(self, sweep: str, folder: Path, note: str) -> bool:
@@ -116,6 +130,8 @@ class Mirror:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         from mlflow import MlflowClient
 
+        if self._tracking_uri.startswith("sqlite:///"):
+            create_database(Path(self._tracking_uri.removeprefix("sqlite:///")))
         return MlflowClient(tracking_uri=self._tracking_uri)
 
     def _run(self) -> None:
@@ -137,6 +153,25 @@ class Mirror:
                     self._failures += 1
                 self._wake.wait(wait_s)
                 self._wake.clear()
+
+
+def create_database(path: Path) -> None:
+    """Makes MLflow's database whole or not at all: it takes seconds, and one that was left half made is never opened again."""
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        made = Path(folder) / path.name
+        store = SqlAlchemyStore(f"sqlite:///{made}", folder)  # type: ignore[no-untyped-call]
+        store.engine.dispose()
+        # The default experiment would keep its artifacts in the temporary folder.
+        with closing(sqlite3.connect(made)) as connection, connection:
+            connection.execute("UPDATE experiments SET artifact_location = ?", ((path.parent / "artifacts" / "0").as_uri(),))
+        # A link fails where another process was faster, and then its database is as good.
+        with suppress(FileExistsError):
+            os.link(made, path)
 
 
 class _Delivery:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -32,6 +33,7 @@ class Stop:
         self.reason: str | None = None
         self._grace_s = grace_s
         self._before: dict[int, Any] = {}
+        self._hook: Any = sys.unraisablehook
 
     def request(self, reason: str) -> None:
         """Asks the sweep to stop; the first reason counts. May be called from any thread."""
@@ -53,15 +55,24 @@ class Stop:
         self.file.unlink(missing_ok=True)
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._on_signal) for number in (*_SIGNALS, signal.SIGALRM)}
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Gives the signals back."""
         if self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = self._hook
             for number, handler in self._before.items():
                 signal.signal(number, handler)
         self.file.unlink(missing_ok=True)
+
+    def _on_unraisable(self, unraisable: Any) -> None:  # sys.UnraisableHookArgs
+        """The exception of a signal that came where Python drops exceptions (a finaliser): raised again in a moment."""
+        if issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+        else:
+            self._hook(unraisable)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         asked_before = self.reason
