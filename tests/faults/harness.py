@@ -1,19 +1,19 @@
 """Running a driver as another process, killing it, and checking what the ledger says afterwards."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.sweep.mirror import create_database
 
 COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
 PLUGIN = Path(__file__).parent / "plugin"
@@ -72,38 +72,62 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
-@cache
-def _empty_mlflow() -> bytes:
-    """MLflow's database before the first sweep: making one takes seconds, and most tests here are about something else."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mlflow.db"
-        create_database(path)
-        return path.read_bytes()
+def _arguments(arguments: Sequence[str], *, tracking: bool) -> list[str]:
+    """The command line; MLflow is left out where a test is about something else, as it takes seconds of each command."""
+    off = not tracking and arguments[0] in ("sweep", "resume") and "--dry-run" not in arguments and "--tracking-uri" not in arguments
+    return [*COMMAND, *arguments, *(["--tracking-uri", "none"] if off else [])]
 
 
-def _prepare(folder: Path, arguments: Sequence[str]) -> None:
-    database = folder / "runs" / "mlflow.db"
-    if arguments[0] == "sweep" and "--home" not in arguments and not database.exists():
-        database.parent.mkdir(exist_ok=True)
-        database.write_bytes(_empty_mlflow())
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one of the processes of this test run fills, for all of them."""
+    place = factory.getbasetemp().parent if os.environ.get("PYTEST_XDIST_WORKER") else factory.getbasetemp()
+    folder = place / f"made-once-{name}"
+    with (place / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
 
 
-def run(folder: Path, *arguments: str, code: int | None = 0, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def undisturbed(factory: pytest.TempPathFactory, name: str, text: str) -> bytes:
+    """What a sweep gives that nothing happens to."""
+
+    def make(folder: Path) -> None:
+        (folder / f"{name}.yaml").write_text(text)
+        run(folder, "sweep", f"{name}.yaml", "--executor", "inline")
+        check_history(folder, name)
+
+    return result(made_once(factory, name, make), name)
+
+
+def run(
+    folder: Path, *arguments: str, code: int | None = 0, extra: Mapping[str, str] | None = None, tracking: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Runs the command line to its end."""
-    if code != 2:
-        _prepare(folder, arguments)
     done = subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, env=environment(extra), capture_output=True, text=True, timeout=280, check=False
+        _arguments(arguments, tracking=tracking),
+        cwd=folder,
+        env=environment(extra),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 
-def start(folder: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, extra: Mapping[str, str] | None = None, tracking: bool = False) -> subprocess.Popen[str]:
     """Starts the command line."""
-    _prepare(folder, arguments)
     return subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment(extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        _arguments(arguments, tracking=tracking),
+        cwd=folder,
+        env=environment(extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -21,13 +21,9 @@ from tests.faults.harness import COMMAND, ENDLESS, SIXTY, SMALL, check_history, 
 EXECUTORS = ["inline", pytest.param("ray", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "sixty.yaml").write_text(SIXTY)
-    run(folder, "sweep", "sixty.yaml", "--executor", "inline")
-    check_history(folder, "sixty")
-    return result(folder, "sixty")
+    return harness.undisturbed(tmp_path_factory, "sixty", SIXTY)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -80,8 +76,17 @@ FAILPOINTS = [
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_fault_02_killed_around_a_commit_or_a_delivery(failpoint: str, tmp_path: Path, small: bytes) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
-    run(tmp_path, "sweep", "small.yaml", "--executor", "inline", code=-signal.SIGKILL, extra={"RNNBENCH_FAILPOINT": failpoint})
-    run(tmp_path, "sweep", "small.yaml", "--executor", "inline")
+    run(
+        tmp_path,
+        "sweep",
+        "small.yaml",
+        "--executor",
+        "inline",
+        code=-signal.SIGKILL,
+        extra={"RNNBENCH_FAILPOINT": failpoint},
+        tracking=True,
+    )
+    run(tmp_path, "sweep", "small.yaml", "--executor", "inline", tracking=True)
     run(tmp_path, "db", "check")
     check_history(tmp_path, "small")
     assert result(tmp_path, "small") == small
@@ -89,12 +94,9 @@ def test_fault_02_killed_around_a_commit_or_a_delivery(failpoint: str, tmp_path:
     assert _finished_runs(tmp_path) == {trial[1]: 1 for trial in _trials(tmp_path)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("small")
-    (folder / "small.yaml").write_text(SMALL)
-    run(folder, "sweep", "small.yaml", "--executor", "inline")
-    return result(folder, "small")
+    return harness.undisturbed(tmp_path_factory, "small", SMALL)
 
 
 def _trials(folder: Path) -> list[tuple[object, ...]]:
@@ -118,7 +120,7 @@ def _finished_runs(folder: Path) -> dict[str, int]:
 def test_fault_03_sigterm_saves_within_its_grace(executor: str, tmp_path: Path) -> None:
     (tmp_path / "endless.yaml").write_text(ENDLESS)
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-    driver = start(tmp_path, "sweep", "endless.yaml", "--executor", executor, extra=dict([mark.split("=")]))
+    driver = start(tmp_path, "sweep", "endless.yaml", "--executor", executor, extra=dict([mark.split("=")]), tracking=True)
     harness.wait_for_epoch(tmp_path, driver, 2)
     begun = time.monotonic()
     driver.send_signal(signal.SIGTERM)
@@ -248,7 +250,7 @@ def _holder(folder: Path) -> int | None:
         return lease.holder.pid if lease else None
 
 
-def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path, small: bytes) -> None:
+def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path) -> None:
     """What Slurm does to a job: SIGTERM, then the same command again. A real Slurm is tested with deploy/slurm."""
     text = SMALL.replace("max_epochs: 2", "max_epochs: 20")
     (tmp_path / "small.yaml").write_text(text)

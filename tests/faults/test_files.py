@@ -245,7 +245,7 @@ def test_fault_14_bad_sweep_files_start_nothing(tmp_path: Path) -> None:
 def test_fault_27_hostile_names_stay_in_their_folder_and_are_escaped(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)>\x1b]0;x\x07"
     (tmp_path / "small.yaml").write_text("# " + evil.replace("\x1b", "").replace("\x07", "") + "\n" + SMALL)
-    run(tmp_path, "sweep", "small.yaml", "--executor", "inline")
+    run(tmp_path, "sweep", "small.yaml", "--executor", "inline", tracking=True)
     page = (tmp_path / "runs" / "reports" / "small" / "report.html").read_text()
     assert "<img src=x" not in page
     for name in ("../escape", "/tmp/escape", "a/b", "..", ".hidden", "x" * 10_000, "<b>", "a\nb", "\x1b[31m", ""):
@@ -278,7 +278,7 @@ def test_fault_17_a_full_disk_stops_the_sweep_and_it_goes_on_later(tmp_path: Pat
             ["sh", "-c", f"until ls {disk}/runs/checkpoints/*/*/best.ckpt 2>/dev/null; do sleep 0.1; done; yes > {disk}/filler"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        done = run(tmp_path, "sweep", "small.yaml", "--executor", "inline", *home, code=1)
+        done = run(tmp_path, "sweep", "small.yaml", "--executor", "inline", *home, code=1, tracking=True)
         filler.wait(timeout=60)
         assert "Traceback" not in done.stderr, done.stderr
         assert "no room left" in done.stderr.splitlines()[-1]

@@ -385,7 +385,7 @@ def test_fault_28_no_secret_of_the_environment_is_written(tmp_path: Path) -> Non
     token = f"tok_{secrets.token_hex(12)}"
     (tmp_path / "faulty.yaml").write_text(faulty(["secret", "none"]))
     extra = {"FAULTY_API_TOKEN": token, "AWS_SECRET_ACCESS_KEY": f"aws_{token}"}
-    done = run(tmp_path, "sweep", "faulty.yaml", "--executor", "inline", "--set", "retries=0", code=3, extra=extra)
+    done = run(tmp_path, "sweep", "faulty.yaml", "--executor", "inline", "--set", "retries=0", code=3, extra=extra, tracking=True)
     written = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert len(written) > 5
     for path in written:

@@ -19,16 +19,14 @@ import pytest
 from rnnbench.base.errors import InputError
 from rnnbench.ledger.records import Status
 from rnnbench.sweep import ray_executor
+from tests.faults import harness
 from tests.faults.harness import SMALL, environment, open_ledger, result, run, start
 from tests.faults.tracking import misbehaving
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "small.yaml").write_text(SMALL)
-    run(folder, "sweep", "small.yaml", "--executor", "inline")
-    return result(folder, "small")
+    return harness.undisturbed(tmp_path_factory, "small", SMALL)
 
 
 def finished_runs(database: Path) -> list[int]:
@@ -190,7 +188,7 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str
 @pytest.mark.slow
 def test_fault_24_the_mlflow_page_answers_this_machine_alone(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
-    run(tmp_path, "sweep", "small.yaml", "--executor", "inline")
+    run(tmp_path, "sweep", "small.yaml", "--executor", "inline", tracking=True)
     port = free_port()
     server = start(tmp_path, "ui", "--port", str(port))
     try:
@@ -218,7 +216,7 @@ def test_fault_24_with_authentication_a_stranger_is_sent_away(tmp_path: Path) ->
     import base64
 
     (tmp_path / "small.yaml").write_text(SMALL)
-    run(tmp_path, "sweep", "small.yaml", "--executor", "inline")
+    run(tmp_path, "sweep", "small.yaml", "--executor", "inline", tracking=True)
     refused = run(tmp_path, "ui", "--host", "0.0.0.0", code=2)
     assert "add --auth" in refused.stderr
     assert "MLFLOW_AUTH_ADMIN_PASSWORD" in run(tmp_path, "ui", "--auth", code=2).stderr

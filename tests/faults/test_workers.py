@@ -119,25 +119,27 @@ def test_fault_06_the_trials_of_a_lost_node_run_elsewhere(tmp_path: Path) -> Non
     check_history(tmp_path, "small")
 
 
-@pytest.fixture(scope="module")
-def greedy_and_stuck(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+@pytest.fixture(scope="session")
+def greedy_and_stuck(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep of three trials under Ray, two of which break their limits, and what it printed."""
-    folder = tmp_path_factory.mktemp("limits")
-    text = faulty(["allocate", "hang", "none"], "resources: {memory_gb: 1.5}")
-    (folder / "faulty.yaml").write_text(text.replace("max_silent_seconds: 600", "max_silent_seconds: 4"))
-    mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-    done = run(folder, "sweep", "faulty.yaml", code=3, extra=dict([mark.split("=")]))
-    assert harness.wait_until_gone(mark) == {}
-    return folder, done.stdout
+
+    def make(folder: Path) -> None:
+        text = faulty(["allocate", "hang", "none"], "resources: {memory_gb: 1.5}")
+        (folder / "faulty.yaml").write_text(text.replace("max_silent_seconds: 600", "max_silent_seconds: 12"))
+        mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
+        done = run(folder, "sweep", "faulty.yaml", code=3, extra=dict([mark.split("=")]))
+        assert harness.wait_until_gone(mark) == {}
+        (folder / "shown.txt").write_text(done.stdout)
+
+    return harness.made_once(tmp_path_factory, "limits", make)
 
 
-def test_fault_07_a_trial_over_its_memory_fails_and_the_sweep_goes_on(greedy_and_stuck: tuple[Path, str]) -> None:
-    folder, shown = greedy_and_stuck
-    trials = by_fault(folder)
+def test_fault_07_a_trial_over_its_memory_fails_and_the_sweep_goes_on(greedy_and_stuck: Path) -> None:
+    trials = by_fault(greedy_and_stuck)
     assert (trials["allocate"].status, trials["allocate"].category) == (Status.FAILED, "oom")
     assert "resources.memory_gb (1.5)" in str(trials["allocate"].error)
     assert trials["none"].status == Status.COMPLETED
-    assert f"failed: faulty {trials['allocate'].key[:8]} (oom)" in shown
+    assert f"failed: faulty {trials['allocate'].key[:8]} (oom)" in (greedy_and_stuck / "shown.txt").read_text()
 
 
 def test_fault_08_a_trial_whose_numbers_are_not_finite_diverged(tmp_path: Path) -> None:
@@ -181,10 +183,10 @@ def test_fault_09_an_exception_is_recorded_with_its_traceback(executor: str, tmp
     assert by_fault(tmp_path)["none"].attempts == 1
 
 
-def test_fault_10_a_trial_that_stops_reporting_is_ended(greedy_and_stuck: tuple[Path, str]) -> None:
-    trials = by_fault(greedy_and_stuck[0])
+def test_fault_10_a_trial_that_stops_reporting_is_ended(greedy_and_stuck: Path) -> None:
+    trials = by_fault(greedy_and_stuck)
     assert (trials["hang"].status, trials["hang"].category) == (Status.FAILED, "hang")
-    assert "budget.max_silent_seconds is 4" in str(trials["hang"].error)
+    assert "budget.max_silent_seconds is 12" in str(trials["hang"].error)
     assert trials["none"].status == Status.COMPLETED
 
 

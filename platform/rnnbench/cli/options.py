@@ -28,7 +28,13 @@ DbOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
 TrackingOption = Annotated[
-    str | None, typer.Option("--tracking-uri", metavar="URI", help="MLflow address (default: mlflow.db in the home).", show_default=False)
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow address (default: mlflow.db in the home); none: tell it later, by sync.",
+        show_default=False,
+    ),
 ]
 
 

@@ -196,8 +196,11 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
     people().print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
-    mirror = Mirror(place.db or place.home.ledger_url, place.tracking_uri or place.home.tracking_uri, artifact_root=place.home.artifacts)
-    mirror.start()
+    mirror = None
+    if place.tracking_uri != "none":
+        address = place.tracking_uri or place.home.tracking_uri
+        mirror = Mirror(place.db or place.home.ledger_url, address, artifact_root=place.home.artifacts)
+        mirror.start()
     try:
         _execute(runner, place)
         if stop.reason == "cancel":
@@ -206,13 +209,15 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         if not runner.is_complete():
             return _stopped(name, place, stop)
         report = _report(ledger, name, place.home)
-        _deliver(mirror, name, report, place.home)
+        if mirror:
+            _deliver(mirror, name, report, place.home)
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
         return _stopped(name, place, stop)
     finally:
-        mirror.stop()
+        if mirror:
+            mirror.stop()
     return _finish(runner, ledger, place, report, as_json=as_json)
 
 
