@@ -1,7 +1,7 @@
 """One contract for every cell of the table, run unchanged over each; a new cell needs no line here."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
@@ -10,76 +10,113 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from rnnbench.cells.cell import Cell, State, Weights
+from rnnbench.base.parameters import Parameter, Value
+from rnnbench.cells import bptt
+from rnnbench.cells.bptt import State
+from rnnbench.cells.cell import Cell
 from rnnbench.cells.entry import CellEntry
+from rnnbench.cells.layer import Layer
 from rnnbench.cells.lstm import LSTM
+from rnnbench.cells.operations import Parts, Weights
 from rnnbench.cells.table import list_cells
 
-# Every allowed choice of every cell parameter that is a choice, so that each form of a cell meets the contract.
+
+def class_of(entry: CellEntry) -> type[Layer]:
+    module, _, name = entry.target.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, type)
+    assert issubclass(found, Layer)
+    return found
+
+
+def other_values(parameter: Parameter) -> list[Value]:
+    """What a parameter can be beside its default, where that makes another form of the cell."""
+    if parameter.kind == "int":
+        return [int(parameter.low) + 1]
+    allowed = (False, True) if parameter.kind == "bool" else parameter.choices
+    return [value for value in allowed if value != parameter.default]
+
+
 FORMS = [
-    pytest.param(entry, options, id="-".join([entry.name, *map(str, options.values())]))
+    pytest.param(entry, {name: value} if name else {}, id=f"{entry.name}-{name}-{value}" if name else entry.name)
     for entry in list_cells()
-    for options in [
-        {},
-        *(
-            {parameter.name.removeprefix("cell."): choice}
-            for parameter in entry.parameters
-            for choice in parameter.choices
-            if choice != parameter.default
-        ),
+    for name, value in [
+        ("", None),
+        *((parameter.name.removeprefix("cell."), value) for parameter in entry.parameters for value in other_values(parameter)),
     ]
 ]
-every_cell = pytest.mark.parametrize(("entry", "options"), FORMS)
+every_form = pytest.mark.parametrize(("entry", "options"), FORMS)
+STEPPED = [form for form in FORMS if issubclass(class_of(form.values[0]), Cell)]  # type: ignore[arg-type]  # pytest's values are objects
+every_stepped_form = pytest.mark.parametrize(("entry", "options"), STEPPED)
 
 
-def build(entry: CellEntry, options: dict[str, object], inputs: int = 3, units: int = 4) -> Cell:
+def build(entry: CellEntry, options: Mapping[str, Value], inputs: int = 3, units: int = 4) -> Layer:
     torch.manual_seed(0)
-    module, _, name = entry.target.partition(":")
-    cell = getattr(importlib.import_module(module), name)(inputs, units, **options)
-    assert isinstance(cell, Cell)
-    return cell.double()
+    cell = class_of(entry)(inputs, units, **options)
+    with torch.no_grad():
+        # Weights that start as 0 or 1 would hide mistakes.
+        for number, weight in enumerate(cell.parameters()):
+            weight.add_(0.1 * draw(*weight.shape, seed=100 + number).float())
+    return cell.double().eval()
 
 
 def draw(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def start(cell: Cell, rows: int) -> State:
-    return tuple(draw(rows, cell.hidden_size, seed=7 + place).tanh() for place in range(len(cell.state_names)))
+def full(options: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"cell.{name}": value for name, value in options.items()}
 
 
-def gradients(cell: Cell, outputs: Tensor, state: State, leaves: Sequence[Tensor]) -> list[Tensor]:
+def start(cell: Layer, rows: int) -> State:
+    """A state as a cell can be in: after a few steps."""
+    before_BTI = draw(rows, 3, cell.input_size, seed=7)
+    return tuple(part.detach().clone() for part in cell.unroll(before_BTI, cell.initial_state(before_BTI))[1])
+
+
+def gradients(cell: Layer, outputs: Tensor, state: State, leaves: Sequence[Tensor]) -> list[Tensor]:
     weighted = (outputs * draw(*outputs.shape, seed=3)).sum() + sum((part * draw(*part.shape, seed=4)).sum() for part in state)
-    return list(torch.autograd.grad(weighted, [*cell.parameters(), *leaves]))
+    return list(torch.autograd.grad(weighted, [*cell.parameters(), *leaves], materialize_grads=True))
 
 
-@every_cell
-def test_gradients_of_the_fast_form_match_finite_differences(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_gradients_of_the_fast_form_match_finite_differences(entry: CellEntry, options: dict[str, Value]) -> None:
     cell = build(entry, options, 2, 3)
     x_BTI = draw(2, 3, 2).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: cell(x)[0], (x_BTI,))
 
 
-@every_cell
-def test_second_gradients_of_the_step_loop_match_finite_differences(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_second_gradients_of_the_fast_form_match_finite_differences(entry: CellEntry, options: dict[str, Value]) -> None:
     cell = build(entry, options, 2, 2)
     x_BTI = draw(1, 3, 2).requires_grad_()
-    assert torch.autograd.gradgradcheck(lambda x: cell.unroll(x, cell.initial_state(x))[0], (x_BTI,))
+    assert torch.autograd.gradgradcheck(lambda x: cell(x)[0], (x_BTI,))
 
 
-@every_cell
-def test_the_fast_form_equals_the_loop_over_step_in_values_and_all_gradients(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_the_fast_form_equals_the_loop_over_steps_in_values_and_all_gradients(entry: CellEntry, options: dict[str, Value]) -> None:
     cell = build(entry, options)
-    x_BTI, state = draw(5, 9, 3).requires_grad_(), tuple(part.requires_grad_() for part in start(build(entry, options), 5))
+    x_BTI, state = draw(5, 9, 3).requires_grad_(), tuple(part.requires_grad_() for part in start(cell, 5))
     fast_BTH, fast_end = cell.run(x_BTI, state)
-    slow_BTH, states = cell.unroll(x_BTI, state)
+    slow_BTH, slow_end = cell.unroll(x_BTI, state)
     torch.testing.assert_close(fast_BTH, slow_BTH, rtol=0, atol=1e-10)
-    for one, other in zip(fast_end, states[-1], strict=True):
+    for one, other in zip(fast_end, slow_end, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
     leaves = [x_BTI, *state]
-    pairs = zip(gradients(cell, fast_BTH, fast_end, leaves), gradients(cell, slow_BTH, states[-1], leaves), strict=True)
+    pairs = zip(gradients(cell, fast_BTH, fast_end, leaves), gradients(cell, slow_BTH, slow_end, leaves), strict=True)
     for one, other in pairs:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@every_stepped_form
+def test_a_long_sequence_crosses_the_blocks_of_the_backward_pass(
+    entry: CellEntry, options: dict[str, Value], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, x_BTI = build(entry, options), draw(2, 11, 3).requires_grad_()
+    whole = gradients(cell, *cell.run(x_BTI, cell.initial_state(x_BTI)), [x_BTI])
+    monkeypatch.setattr(bptt, "BLOCK_ELEMENTS", 2 * 4 * 3)
+    for one, other in zip(gradients(cell, *cell.run(x_BTI, cell.initial_state(x_BTI)), [x_BTI]), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 @settings(max_examples=15, deadline=None)
@@ -94,8 +131,8 @@ def test_the_fast_form_equals_the_loop_at_any_size(rows: int, steps: int, inputs
     torch.testing.assert_close(cell.run(x_BTI, state)[0], cell.unroll(x_BTI, state)[0], rtol=0, atol=1e-10)
 
 
-@every_cell
-def test_two_chunks_with_carried_state_equal_the_whole(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_two_chunks_with_carried_state_equal_the_whole(entry: CellEntry, options: dict[str, Value]) -> None:
     cell, x_BTI = build(entry, options), draw(4, 10, 3)
     whole_BTH, end = cell(x_BTI)
     first_BTH, carried = cell(x_BTI[:, :4])
@@ -105,49 +142,55 @@ def test_two_chunks_with_carried_state_equal_the_whole(entry: CellEntry, options
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
-@every_cell
-def test_the_closed_form_counts_the_parameters(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_the_closed_form_counts_the_parameters(entry: CellEntry, options: dict[str, Value]) -> None:
     for inputs, units in [(1, 1), (3, 4), (88, 100)]:
         cell = build(entry, options, inputs, units)
-        assert sum(weight.numel() for weight in cell.parameters()) == entry.num_parameters(inputs, units)
+        assert sum(weight.numel() for weight in cell.parameters()) == entry.num_parameters(inputs, units, full(options))
 
 
-@every_cell
-def test_the_closed_form_counts_the_flops_of_the_step_loop(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_the_closed_form_counts_the_flops_of_the_step_loop(entry: CellEntry, options: dict[str, Value]) -> None:
     cell, rows, steps = build(entry, options, 5, 7), 3, 4
     x_BTI = draw(rows, steps, 5)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         cell.unroll(x_BTI, cell.initial_state(x_BTI))
-    assert counter.get_total_flops() == entry.flops_per_step(5, 7) * rows * steps
+    assert counter.get_total_flops() == entry.flops_per_step(5, 7, full(options)) * rows * steps
 
 
-@every_cell
-def test_a_leading_model_axis_gives_each_models_own_step(entry: CellEntry, options: dict[str, object]) -> None:
-    cells = [build(entry, options), build(entry, options), build(entry, options)]
+@every_stepped_form
+def test_a_leading_model_axis_gives_each_models_own_step(entry: CellEntry, options: dict[str, Value]) -> None:
+    cells = [cell for cell in (build(entry, options) for _ in range(3)) if isinstance(cell, Cell)]
     with torch.no_grad():
         for number, cell in enumerate(cells):
             for weight in cell.parameters():
                 weight.add_(0.1 * number)
-    gates = [cell.project(draw(5, 1, 3, seed=number))[:, 0] for number, cell in enumerate(cells)]
+    assert len(cells) == 3
+    widths, weights = cells[0].gate_widths(), [cell.weights() for cell in cells]
+    gates = [cell.project(draw(1, 5, 3, seed=number))[0].split(widths, dim=-1) for number, cell in enumerate(cells)]
     states = [start(cell, 5) for cell in cells]
-    # A bias (G,) needs an axis for the rows when it is stacked over models: (N, 1, G).
-    stacked = Weights(
-        torch.stack([cell.weights().recurrent_HG for cell in cells]), torch.stack([cell.weights().bias_G for cell in cells]).unsqueeze(1)
+    operands = {
+        name: tuple(torch.stack(parts) for parts in zip(*(one.operands[name] for one in weights), strict=True))
+        for name in weights[0].operations
+    }
+    together = cells[0].step(
+        Weights(weights[0].operations, operands),
+        tuple(torch.stack(parts) for parts in zip(*gates, strict=True)),
+        tuple(torch.stack(parts) for parts in zip(*states, strict=True)),
     )
-    together = cells[0].step(stacked, torch.stack(gates), tuple(torch.stack(parts) for parts in zip(*states, strict=True)))
     for number, cell in enumerate(cells):
-        for one, other in zip(together, cell.step(cell.weights(), gates[number], states[number]), strict=True):
+        for one, other in zip(together, cell.step(weights[number], gates[number], states[number]), strict=True):
             torch.testing.assert_close(one[number], other, rtol=0, atol=1e-12)
 
 
-@every_cell
-def test_a_row_does_not_depend_on_the_rows_beside_it(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_a_row_does_not_depend_on_the_rows_beside_it(entry: CellEntry, options: dict[str, Value]) -> None:
     cell, x_BTI = build(entry, options), draw(6, 5, 3)
     torch.testing.assert_close(cell(x_BTI)[0][2:3], cell(x_BTI[2:3])[0], rtol=0, atol=1e-12)
 
 
-@every_cell
-def test_single_precision_follows_double_within_its_rounding(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_single_precision_follows_double_within_its_rounding(entry: CellEntry, options: dict[str, Value]) -> None:
     cell, x_BTI, steps = build(entry, options), draw(4, 12, 3), 12
     exact_BTH = cell(x_BTI)[0]
     single_BTH = cell.float()(x_BTI.float())[0]
@@ -156,8 +199,8 @@ def test_single_precision_follows_double_within_its_rounding(entry: CellEntry, o
     torch.testing.assert_close(single_BTH.double(), exact_BTH, rtol=0, atol=tolerance)
 
 
-@every_cell
-def test_weights_saved_and_loaded_give_the_same_outputs(entry: CellEntry, options: dict[str, object]) -> None:
+@every_form
+def test_weights_saved_and_loaded_give_the_same_outputs(entry: CellEntry, options: dict[str, Value]) -> None:
     cell, other, x_BTI = build(entry, options), build(entry, options), draw(2, 4, 3)
     with torch.no_grad():
         for weight in other.parameters():
@@ -169,9 +212,9 @@ def test_weights_saved_and_loaded_give_the_same_outputs(entry: CellEntry, option
 class FlippedGate(LSTM):
     """An LSTM whose input gate has the wrong sign in `step`: what the contract must notice."""
 
-    def step(self, weights: Weights, gates_BG: Tensor, state: State) -> State:
+    def step(self, weights: Weights, gates: Parts, state: State) -> State:
         h_BH, c_BH = state
-        i_BH, f_BH, g_BH, o_BH = (gates_BG + h_BH @ weights.recurrent_HG + weights.bias_G).chunk(4, dim=-1)
+        i_BH, f_BH, g_BH, o_BH = weights.apply("hh", h_BH, gates)
         c_BH = f_BH.sigmoid() * c_BH - i_BH.sigmoid() * g_BH.tanh()
         return o_BH.sigmoid() * c_BH.tanh(), c_BH
 

@@ -77,7 +77,7 @@ def test_a_stacked_network_in_both_directions_equals_torch_on_packed_sequences()
     mask_BT1 = (torch.arange(7) < lengths_B.unsqueeze(1)).unsqueeze(2)
     torch.testing.assert_close(ours_BTO * mask_BT1, theirs_BTO, rtol=0, atol=1e-12)
     weight_BTO = torch.randn_like(theirs_BTO)
-    mine = torch.autograd.grad((ours_BTO * mask_BT1 * weight_BTO).sum(), _first(network).weight_hh)[0]
+    mine = torch.autograd.grad((ours_BTO * mask_BT1 * weight_BTO).sum(), _first(network).get_parameter("weight_hh"))[0]
     reference = torch.autograd.grad((theirs_BTO * weight_BTO).sum(), _torch_weight(layer))[0]
     torch.testing.assert_close(mine, reference, rtol=0, atol=1e-10)
 

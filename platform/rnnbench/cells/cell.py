@@ -1,87 +1,97 @@
-"""The contract of a cell: parameters, one step, the loop over steps, and a fast form that is the same function."""
+"""The contract of a cell: its parameters, one step, and the function that the loop over steps defines, in a fast form."""
 
 # Shapes: B batch, T time, I inputs, H hidden, G gates times H. `step` also takes a leading model axis N on every tensor.
-
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]
+from rnnbench.cells.bptt import Projection, State, Structure, find_structure, run, unroll
+from rnnbench.cells.layer import Layer
+from rnnbench.cells.operations import Operation, Parts, Weights
 
 
-class Weights(NamedTuple):
-    """What `step` needs: the recurrent matrix as it stands right of the state, and the bias on the recurrent side."""
+class Cell(Layer):
+    """A recurrent cell: gates W x + b from the input, and a step that combines them with the state.
 
-    recurrent_HG: Tensor
-    bias_G: Tensor
-
-
-class Cell(nn.Module):
-    """A recurrent cell whose gates are W x + b + R h + c, laid out and initialised as torch.nn does.
-
-    A new cell sets `num_gates` and `state_names`, writes `step`, and overrides `run` where a faster form exists.
+    A new cell sets `operations` (its recurrent weights), `num_gates` and `state_names`, and writes `step`; between its
+    operations a step is elementwise. The backward pass follows from that (bptt). A cell overrides `run` where a faster form exists.
 
     Attributes:
-        num_gates: G / H.
-        state_names: Names of the states, the output first.
+        num_gates: Gates that are a share of the input, W x + b.
+        num_biased: How many of them, the first ones, have a bias; None: all.
+        operations: What `step` does to a vector as a whole.
+        state_names: Names of the states, the output first, each (B, H).
     """
 
-    num_gates: ClassVar[int]
-    state_names: ClassVar[tuple[str, ...]] = ("h",)
+    num_gates: int
+    num_biased: int | None = None
+    operations: tuple[Operation, ...]
+    state_names: tuple[str, ...] = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        gates = self.num_gates * hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(gates, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(gates, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(gates))
-        self.bias_hh = nn.Parameter(torch.empty(gates))
+        super().__init__(input_size, hidden_size)
+        if self.num_gates:
+            self.weight_ih = nn.Parameter(torch.empty(self.num_gates * hidden_size, input_size))
+            num_biased = self.num_gates if self.num_biased is None else self.num_biased
+            self.bias_ih = nn.Parameter(torch.empty(num_biased * hidden_size))
+        for operation in self.operations:
+            operation.register(self, input_size, hidden_size)
+        self._structure: Structure | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws every weight from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM does."""
+        """Draws every weight from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM does; gains of normalisations are 1, shifts 0."""
         bound = self.hidden_size**-0.5
-        for weight in self.parameters():
-            nn.init.uniform_(weight, -bound, bound)
+        for name, weight in self.named_parameters():
+            if name.startswith(("gain_", "shift_")):
+                nn.init.constant_(weight, float(name.startswith("gain_")))
+            else:
+                nn.init.uniform_(weight, -bound, bound)
 
-    def step(self, weights: Weights, gates_BG: Tensor, state: State) -> State:
+    def step(self, weights: Weights, gates: Parts, state: State) -> State:
         """One step: the next state from the input's share of the gates and the last state; the output comes first."""
         raise TypeError(f"{type(self).__name__} has no step")
 
-    def project(self, x_BTI: Tensor) -> Tensor:
-        """The input's share of the gates, W x + b, for all steps at once: (B, T, G)."""
-        return torch.nn.functional.linear(x_BTI, self.weight_ih, self.bias_ih)
+    def projection(self) -> Projection | None:
+        """W (G, I) and b (G,) of the input's share of the gates; None where `project` is something else."""
+        return self.weight_ih, nn.functional.pad(self.bias_ih, (0, len(self.weight_ih) - len(self.bias_ih)))
+
+    def project(self, x_TBI: Tensor) -> Tensor:
+        """The input's share of the gates, for all steps at once: (T, B, G)."""
+        projection = self.projection()
+        assert projection is not None, "a cell without a projection says how the input enters"
+        return nn.functional.linear(x_TBI, *projection)
+
+    def gate_widths(self) -> list[int]:
+        """Length of each gate."""
+        return [self.hidden_size] * self.num_gates
 
     def weights(self) -> Weights:
-        """The recurrent weights in the form `step` reads."""
-        return Weights(self.weight_hh.mT, self.bias_hh)
+        """What `step` computes with."""
+        operations = {operation.name: operation for operation in self.operations}
+        return Weights(operations, {name: operation.operands(self) for name, operation in operations.items()})
 
     def flat_weights(self) -> list[Tensor]:
-        """The parameters in the order of torch's fused kernels."""
-        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        """W, R, b and c in the order of torch's fused kernels."""
+        return [self.get_parameter(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def initial_state(self, x_BTI: Tensor) -> State:
         """Zeros, (B, H) for each state."""
         zeros_BH = x_BTI.new_zeros(x_BTI.shape[0], self.hidden_size)
         return tuple(zeros_BH for _ in self.state_names)
 
-    def unroll(self, x_BTI: Tensor, state: State) -> tuple[Tensor, Sequence[State]]:
-        """The loop over `step`: outputs (B, T, H) and the state after each step. The reference for every fast form."""
-        weights, states = self.weights(), []
-        for gates_BG in self.project(x_BTI).unbind(1):
-            state = self.step(weights, gates_BG, state)
-            states.append(state)
-        return torch.stack([state[0] for state in states], dim=1), states
+    def unroll(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
+        """The loop over `step`."""
+        states = unroll(self.step, self.weights(), self.project(x_BTI.transpose(0, 1)), self.gate_widths(), state)
+        return torch.stack([state[0] for state in states], dim=1), states[-1]
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
-        """The fast form: outputs (B, T, H) and the state after the last step."""
-        outputs_BTH, states = self.unroll(x_BTI, state)
-        return outputs_BTH, states[-1]
-
-    def forward(self, x_BTI: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Outputs (B, T, H) and the final state, from zeros or a given state of (B, H) tensors. T is at least 1."""
-        return self.run(x_BTI, self.initial_state(x_BTI) if state is None else state)
+        """The loop with the backward pass of bptt."""
+        weights, x_TBI, projection = self.weights(), x_BTI.transpose(0, 1), self.projection()
+        if projection is None:
+            x_TBI = self.project(x_TBI)
+        if self._structure is None:
+            gates_BG = nn.functional.linear(x_TBI[0], *projection) if projection else x_TBI[0]
+            self._structure = find_structure(self.step, weights, gates_BG, self.gate_widths(), state)
+        outputs_TBH, end = run(self.step, self._structure, weights, x_TBI, projection, state)
+        return outputs_TBH.transpose(0, 1), end

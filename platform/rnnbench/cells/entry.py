@@ -1,9 +1,12 @@
 """What the platform knows about a cell without importing it: name, equations, counts, parameters. No torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rnnbench.base.parameters import Parameter
+from rnnbench.base.parameters import Parameter, Value
+
+# From inputs M, units N and the cell's options by their short names, e.g. {"peepholes": True}.
+Count = Callable[[int, int, Mapping[str, Value]], int]
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,11 @@ class CellEntry:
         version: Raised by hand when the cell's numbers change; part of every trial's key.
         equations: One line for each, in the notation of the citation.
         target: `module:Class` of the implementation.
+        parameter_count: Closed form for one layer and direction.
+        flop_count: Matrix products of one row and one step forward (a multiply-add is 2).
+        fast_form: How a sequence is computed.
         parameters: The `cell.*` parameters.
-        num_parameters: Closed form for one layer and direction, from inputs M and units N.
-        flops_per_step: Matrix products of one row and one step forward (a multiply-add is 2), from M and N.
+        is_control: Whether it is no recurrent network.
     """
 
     name: str
@@ -26,6 +31,20 @@ class CellEntry:
     equations: tuple[str, ...]
     target: str
     state_names: tuple[str, ...]
-    num_parameters: Callable[[int, int], int]
-    flops_per_step: Callable[[int, int], int]
+    parameter_count: Count
+    flop_count: Count
+    fast_form: str
     parameters: tuple[Parameter, ...] = ()
+    is_control: bool = False
+
+    def options(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
+        """The cell's options among a trial's parameters, by their short names; what is not there has its default."""
+        return {one.name.removeprefix("cell."): parameters.get(one.name, one.default) for one in self.parameters}
+
+    def num_parameters(self, inputs: int, units: int, parameters: Mapping[str, Value] | None = None) -> int:
+        """Parameters of one layer and direction with M inputs and N units."""
+        return self.parameter_count(inputs, units, self.options(parameters or {}))
+
+    def flops_per_step(self, inputs: int, units: int, parameters: Mapping[str, Value] | None = None) -> int:
+        """FLOPs of the matrix products of one row and one step forward."""
+        return self.flop_count(inputs, units, self.options(parameters or {}))

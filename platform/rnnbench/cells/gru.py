@@ -7,25 +7,46 @@ Source: Cho et al. 2014, arXiv:1406.1078, in the form of cuDNN and torch.nn.GRU.
 import torch
 from torch import Tensor
 
-from rnnbench.cells.cell import Cell, State, Weights
+from rnnbench.cells.bptt import State
+from rnnbench.cells.cell import Cell
+from rnnbench.cells.operations import Parts, Product, Weights
 
 
 class GRU(Cell):
     """See the module."""
 
     num_gates = 3
+    operations = (Product("hh", 3, shared=False, bias=True),)
 
-    def step(self, weights: Weights, gates_BG: Tensor, state: State) -> State:
+    def step(self, weights: Weights, gates: Parts, state: State) -> State:
         """See Cell."""
         (h_BH,) = state
-        input_r_BH, input_z_BH, input_n_BH = gates_BG.chunk(3, dim=-1)
-        hidden_r_BH, hidden_z_BH, hidden_n_BH = (h_BH @ weights.recurrent_HG + weights.bias_G).chunk(3, dim=-1)
+        input_r_BH, input_z_BH, input_n_BH = gates
+        hidden_r_BH, hidden_z_BH, hidden_n_BH = weights.apply("hh", h_BH)
         r_BH = (input_r_BH + hidden_r_BH).sigmoid()
         z_BH = (input_z_BH + hidden_z_BH).sigmoid()
         n_BH = (input_n_BH + r_BH * hidden_n_BH).tanh()
-        return ((1 - z_BH) * n_BH + z_BH * h_BH,)
+        return (torch.lerp(n_BH, h_BH, z_BH),)
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel of torch."""
-        outputs_BTH, h_1BH = torch.gru(x_BTI, state[0].unsqueeze(0), self.flat_weights(), True, 1, 0.0, self.training, False, True)
+        flat_weights = self.flat_weights()
+        outputs_BTH, h_1BH = torch.gru(x_BTI, state[0].unsqueeze(0), flat_weights, True, 1, 0.0, self.training, False, True)
         return outputs_BTH, (h_1BH.squeeze(0),)
+
+
+class GRUv1(Cell):
+    """The first form, reset gate before the recurrent product: n = tanh(W_n x + R_n (r * h-) + b_n).
+
+    Source: Cho et al. 2014, arXiv:1406.1078v1.
+    """
+
+    num_gates = 3
+    operations = (Product("hh", 2), Product("hn"))
+
+    def step(self, weights: Weights, gates: Parts, state: State) -> State:
+        """See Cell."""
+        (h_BH,) = state
+        r_BH, z_BH = weights.apply("hh", h_BH, gates)
+        n_BH = weights.apply("hn", r_BH.sigmoid() * h_BH, gates)[0].tanh()
+        return (torch.lerp(n_BH, h_BH, z_BH.sigmoid()),)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.cell import Cell, State
+from rnnbench.cells.bptt import State
+from rnnbench.cells.layer import Layer
 
-BuildCell = Callable[[int, int], Cell]
+BuildCell = Callable[[int, int], Layer]
 
 
 class RecurrentNetwork(nn.Module):

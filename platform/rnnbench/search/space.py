@@ -49,6 +49,8 @@ class _Space:
         # Which values of `task` or `cell` have the parameter; the common ones are everywhere.
         self.declared: dict[str, Parameter] = {parameter.name: parameter for parameter in COMMON}
         self.owned: dict[str, dict[str, list[Value]]] = {}
+        # Two cells may have a parameter of one name with different ranges.
+        self.variants: dict[str, list[tuple[str, Parameter]]] = {}
         for cell in cells:
             self._own("cell", cell, get_cell(cell).parameters)
         for task in tasks:
@@ -57,6 +59,7 @@ class _Space:
     def _own(self, owner: str, member: str, parameters: Sequence[Parameter]) -> None:
         for parameter in parameters:
             self.declared[parameter.name] = parameter
+            self.variants.setdefault(parameter.name, []).append((member, parameter))
             self.owned.setdefault(parameter.name, {}).setdefault(owner, []).append(member)
 
     def read(self, name: str, line: Any) -> None:
@@ -78,7 +81,8 @@ class _Space:
             raise self._error(f"{name}: a grid search needs listed values (choice or grid), not {kind}", name, kind)
         if self.method in ADAPTIVE and domain.kind == "grid":
             raise self._error(f"{name}: {self.method} chooses each value; write choice instead of grid", name, kind)
-        self.dimensions[name] = Dimension(name, self._checked(name, domain), self._when(name, when))
+        conditions = self._when(name, when)
+        self.dimensions[name] = Dimension(name, self._checked(name, domain, conditions), conditions)
 
     def check(self) -> None:
         for name, dimension in self.dimensions.items():
@@ -113,17 +117,20 @@ class _Space:
             raise self._error(f"{name} has {found}; give one of {', '.join(KINDS)}", name)
         return kinds[0], line[kinds[0]], line.get("when")
 
-    def _checked(self, name: str, domain: Domain) -> Domain:
-        parameter = self.declared[name]
-        try:
-            if domain.is_listed:
-                return Domain(domain.kind, tuple(parameter.check(value) for value in domain.values))
-            if parameter.kind not in ("int", "float"):
-                raise ParameterError(f"{name} is drawn by {domain.kind}, must be {parameter.allowed()}")
-            for value in domain.extremes():
-                parameter.check(value)
-        except ParameterError as error:
-            raise self._error(str(error), name, domain.kind) from error
+    def _checked(self, name: str, domain: Domain, when: Mapping[str, tuple[Value, ...]]) -> Domain:
+        """The domain with its values in the parameter's type, after every cell or task that has the parameter allows them."""
+        variants = [parameter for member, parameter in self.variants.get(name, []) if member in when.get("cell", (member,))]
+        for parameter in variants or [self.declared[name]]:
+            try:
+                if domain.is_listed:
+                    domain = Domain(domain.kind, tuple(parameter.check(value) for value in domain.values))
+                    continue
+                if parameter.kind not in ("int", "float"):
+                    raise ParameterError(f"{name} is drawn by {domain.kind}, must be {parameter.allowed()}")
+                for value in domain.extremes():
+                    parameter.check(value)
+            except ParameterError as error:
+                raise self._error(str(error), name, domain.kind) from error
         return domain
 
     def _when(self, name: str, when: Any) -> dict[str, tuple[Value, ...]]:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     # The outbox retries; the client must not hold it for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -127,7 +127,8 @@ class Mirror:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+            # What goes wrong is said once by us; MLflow would print a traceback for each event.
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         from mlflow import MlflowClient
 
         if self._tracking_uri.startswith("sqlite:///"):

@@ -12,7 +12,8 @@ ENTRY = CellEntry(
     equations=("h = tanh(W x + b + R h- + c)",),
     target="faulty_network:Faulty",
     state_names=("h",),
-    num_parameters=lambda inputs, units: units * (inputs + units + 2),
-    flops_per_step=lambda inputs, units: 2 * units * (inputs + units),
+    fast_form="fused kernel of torch",
+    parameter_count=lambda inputs, units, _: units * (inputs + units + 2),
+    flop_count=lambda inputs, units, _: 2 * units * (inputs + units),
     parameters=(Parameter("cell.fault", "choice", "none", "what goes wrong", choices=FAULTS),),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rnnbench.cells.cell import State
+from rnnbench.cells.bptt import State
 from rnnbench.cells.elman import Elman
 
 

@@ -1,0 +1,1 @@
+"""The cells' entries, family by family. No torch."""

@@ -1,0 +1,53 @@
+"""Linear recurrent unit: a diagonal complex recurrence, stable by its parametrisation.
+
+x = lambda * x- + gamma * (B u);  y = Re(C x) + D u;  lambda = exp(-exp(nu) + i exp(theta)), gamma = sqrt(1 - |lambda|^2).
+At the start |lambda| is uniform on the ring between the two radii, its phase between 0 and `max_phase`.
+
+Source: Orvieto et al. 2023, arXiv:2303.06349; gamma follows lambda.
+"""
+# Shapes: B batch, T time, I inputs, H hidden.
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.cells.bptt import State
+from rnnbench.cells.layer import Layer
+from rnnbench.cells.scan import scan
+
+
+class LRU(Layer):
+    """Args: `min_radius`, `max_radius` and `max_phase` (radians) bound lambda at the start. The state holds real and imaginary parts."""
+
+    def __init__(
+        self, input_size: int, hidden_size: int, min_radius: float = 0.0, max_radius: float = 1.0, max_phase: float = 2 * math.pi
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        uniform = torch.rand(hidden_size)
+        radius_squared = uniform * (max_radius**2 - min_radius**2) + min_radius**2
+        # Never exactly 0 or 1, where nu would be infinite.
+        tiny = torch.finfo(radius_squared.dtype).eps
+        self.nu = nn.Parameter(torch.log(-0.5 * torch.log(radius_squared.clamp(tiny, 1 - tiny))))
+        self.theta = nn.Parameter(torch.log((max_phase * torch.rand(hidden_size)).clamp_min(tiny)))
+        self.input_weight = nn.Parameter(torch.randn(2, hidden_size, input_size) / math.sqrt(2 * input_size))
+        self.output_weight = nn.Parameter(torch.randn(2, hidden_size, hidden_size) / math.sqrt(hidden_size))
+        self.skip_weight = nn.Parameter(torch.randn(hidden_size, input_size) / math.sqrt(input_size))
+
+    def initial_state(self, x_BTI: Tensor) -> State:
+        """Zeros, (B, 2, H)."""
+        return (x_BTI.new_zeros(x_BTI.shape[0], 2, self.hidden_size),)
+
+    def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
+        """One scan."""
+        decay_H = torch.exp(self.nu)
+        lambda_H = torch.polar(torch.exp(-decay_H), torch.exp(self.theta))
+        # 1 - |lambda|^2 = 1 - exp(-2 exp(nu)), exact also near the circle.
+        gamma_H = torch.sqrt(-torch.expm1(-2 * decay_H))
+        driven = torch.einsum("bti,chi->cbth", x_BTI, self.input_weight * gamma_H.unsqueeze(-1))
+        driven_TBH = torch.complex(driven[0], driven[1]).transpose(0, 1)
+        start_BH = torch.complex(state[0][:, 0], state[0][:, 1])
+        states_TBH = scan(lambda_H.expand_as(driven_TBH), driven_TBH, start_BH)
+        parts_BTH = states_TBH.real.transpose(0, 1), states_TBH.imag.transpose(0, 1)
+        outputs_BTH = parts_BTH[0] @ self.output_weight[0].mT - parts_BTH[1] @ self.output_weight[1].mT + x_BTI @ self.skip_weight.mT
+        return outputs_BTH, (torch.stack([states_TBH[-1].real, states_TBH[-1].imag], dim=1),)

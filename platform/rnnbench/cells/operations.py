@@ -1,0 +1,276 @@
+"""What a step does to a vector as a whole: recurrent matrix products and normalisations. Everything else in a step is elementwise."""
+
+# Shapes: B rows, H one part of a vector (a gate, a state), V argument and P result of an operation, T steps.
+# Every tensor may carry a leading model axis N.
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Operands = tuple[Tensor, ...]
+Parts = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A recurrent matrix product, v R + b, for some gates.
+
+    Attributes:
+        name: The cell's parameters are called `weight_<name>`, (P, V), and `bias_<name>`, (P,).
+        num_gates: Parts of the result.
+        shared: Whether the input's share of these gates is added. Shared products take the first gates, in the order of `operations`.
+        bias: Whether it has a bias of its own, beside that of the input's share.
+        num_inputs: Parts of the argument.
+        input_sized: "argument" or "result" where that is as long as the input instead of a multiple of H.
+    """
+
+    name: str
+    num_gates: int = 1
+    shared: bool = True
+    bias: bool = False
+    num_inputs: int = 1
+    input_sized: str = ""
+
+    def register(self, cell: nn.Module, inputs: int, units: int) -> None:
+        """Gives the cell the parameters."""
+        num_results = inputs if self.input_sized == "result" else self.num_gates * units
+        num_arguments = inputs if self.input_sized == "argument" else self.num_inputs * units
+        cell.register_parameter(f"weight_{self.name}", nn.Parameter(torch.empty(num_results, num_arguments)))
+        if self.bias:
+            cell.register_parameter(f"bias_{self.name}", nn.Parameter(torch.empty(num_results)))
+
+    def operands(self, cell: nn.Module) -> Operands:
+        """R as it stands right of the vector, and the bias as a row."""
+        weight = cell.get_parameter(f"weight_{self.name}").mT
+        return (weight, cell.get_parameter(f"bias_{self.name}").unsqueeze(0)) if self.bias else (weight,)
+
+    def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
+        """The result, (B, P), without the input's share."""
+        return v_BV @ operands[0] + operands[1] if self.bias else v_BV @ operands[0]
+
+    def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+        """The same outside autograd: added to the input's share, which `out_BP` holds, or written there."""
+        if not self.shared:
+            torch.matmul(v_BV, operands[0], out=out_BP)
+        elif v_BV.dim() == 2:
+            out_BP.addmm_(v_BV, operands[0])
+        else:
+            out_BP.baddbmm_(v_BV, operands[0])
+        if self.bias:
+            out_BP.add_(operands[1])
+
+    def pull(self, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> Tensor:
+        """From the gradient of the result to that of the argument, (B, V)."""
+        return grad_BP @ operands[0].mT
+
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> None:
+        """Adds that gradient to `sum_BV`."""
+        if sum_BV.dim() == 2:
+            sum_BV.addmm_(grad_BP, operands[0].mT)
+        else:
+            sum_BV.baddbmm_(grad_BP, operands[0].mT)
+
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+        """Adds the operands' gradients over a block of steps to `sums`."""
+        grad_RP, v_RV = _rows(grad_TBP), _rows(v_TBV)
+        if grad_RP.dim() == 2:
+            sums[0].addmm_(v_RV.mT, grad_RP)
+        else:
+            sums[0].baddbmm_(v_RV.mT, grad_RP)
+        if self.bias:
+            sums[1].add_(grad_RP.sum(-2, keepdim=True))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A vector of weights times a state, added to a gate after the products: a peephole, an independent recurrence.
+
+    Attributes:
+        name: The cell's parameter is called `scale_<name>`, (H,).
+        gate: Place of the gate.
+    """
+
+    name: str
+    gate: int
+    num_gates = 1
+    shared = True
+
+    def register(self, cell: nn.Module, _inputs: int, units: int) -> None:
+        """See Product."""
+        cell.register_parameter(f"scale_{self.name}", nn.Parameter(torch.empty(units)))
+
+    def operands(self, cell: nn.Module) -> Operands:
+        """The weights as a row."""
+        return (cell.get_parameter(f"scale_{self.name}").unsqueeze(0),)
+
+    def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
+        """See Product."""
+        return v_BV * operands[0]
+
+    def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+        """See Product."""
+        out_BP.addcmul_(v_BV, operands[0])
+
+    def pull(self, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> Tensor:
+        """See Product."""
+        return grad_BP * operands[0]
+
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> None:
+        """See Product."""
+        sum_BV.addcmul_(grad_BP, operands[0])
+
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+        """See Product."""
+        sums[0].add_(_rows(grad_TBP * v_TBV).sum(-2, keepdim=True))
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Layer normalisation over a whole vector. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+
+    Attributes:
+        name: The cell's parameters are called `gain_<name>` and `shift_<name>`, (V,).
+        num_gates: Parts of the vector.
+        shift: Whether it has one.
+    """
+
+    name: str
+    num_gates: int = 1
+    shift: bool = False
+    shared = False
+    eps = 1e-5
+
+    def register(self, cell: nn.Module, _inputs: int, units: int) -> None:
+        """See Product."""
+        cell.register_parameter(f"gain_{self.name}", nn.Parameter(torch.empty(self.num_gates * units)))
+        if self.shift:
+            cell.register_parameter(f"shift_{self.name}", nn.Parameter(torch.empty(self.num_gates * units)))
+
+    def operands(self, cell: nn.Module) -> Operands:
+        """Gain and shift, each as a row."""
+        gain_1V = cell.get_parameter(f"gain_{self.name}").unsqueeze(0)
+        return (gain_1V, cell.get_parameter(f"shift_{self.name}").unsqueeze(0)) if self.shift else (gain_1V,)
+
+    def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
+        """The result, (B, V)."""
+        result_BV = nn.functional.layer_norm(v_BV, v_BV.shape[-1:], eps=self.eps) * operands[0]
+        return result_BV + operands[1] if self.shift else result_BV
+
+    def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+        """See Product."""
+        out_BP.copy_(self.apply(v_BV, operands))
+
+    def pull(self, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> Tensor:
+        """See Product."""
+        shape = v_BV.shape[-1:]
+        _, mean, rstd = torch.native_layer_norm(v_BV, shape, None, None, self.eps)
+        scaled_BP = grad_BP * operands[0]
+        back = torch.ops.aten.native_layer_norm_backward(scaled_BP, v_BV, shape, mean, rstd, None, None, [True, False, False])
+        assert isinstance(back[0], Tensor)
+        return back[0]
+
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+        """See Product."""
+        sum_BV.add_(self.pull(grad_BP, v_BV, operands))
+
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+        """See Product."""
+        normal_TBV = nn.functional.layer_norm(v_TBV, v_TBV.shape[-1:], eps=self.eps)
+        sums[0].add_(_rows(grad_TBP * normal_TBV).sum(-2, keepdim=True))
+        if self.shift:
+            sums[1].add_(_rows(grad_TBP).sum(-2, keepdim=True))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The next value of a state, from which the step computes further: the chain of gradients then has a link here.
+
+    It changes no number. Without it the derivatives of everything behind it are found again for everything before it.
+    """
+
+    name: str
+    num_gates = 1
+    shared = False
+
+    def register(self, _cell: nn.Module, _inputs: int, _units: int) -> None:
+        """See Product."""
+
+    def operands(self, _cell: nn.Module) -> Operands:
+        """None."""
+        return ()
+
+    def apply(self, v_BV: Tensor, _operands: Operands) -> Tensor:
+        """The same vector."""
+        return v_BV
+
+    def pull(self, grad_BP: Tensor, _v_BV: Tensor, _operands: Operands) -> Tensor:
+        """See Product."""
+        return grad_BP
+
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, _operands: Operands) -> None:
+        """See Product."""
+        sum_BV.add_(grad_BP)
+
+    def add_gradients(self, _sums: Sequence[Tensor], _grad_TBP: Tensor, _v_TBV: Tensor) -> None:
+        """See Product."""
+
+
+Written = Product | Scale | Normalisation
+Operation = Written | Kept
+
+
+class Weights:
+    """What a step computes with: the cell's operations, each with its operands by its name."""
+
+    def __init__(self, operations: Mapping[str, Operation], operands: Mapping[str, Operands]) -> None:
+        self.operations = operations
+        self.operands = operands
+        self.shared_gates = _shared_gates(operations)
+
+    def apply(self, name: str, v_BH: Tensor | Parts, gates: Parts = ()) -> Parts:
+        """The result of one of the cell's operations, in parts.
+
+        Args:
+            v_BH: What it is applied to, or its parts.
+            gates: What the operation adds to: for a shared product the input's share of all gates, for a scale its gate.
+        """
+        operation = self.operations[name]
+        result_BP = operation.apply(v_BH if isinstance(v_BH, Tensor) else torch.cat(v_BH, dim=-1), self.operands[name])
+        parts = result_BP.chunk(operation.num_gates, dim=-1) if operation.num_gates > 1 else (result_BP,)
+        if not operation.shared:
+            return parts
+        shares = gates if isinstance(operation, Scale) else gates[self.shared_gates[name]]
+        return tuple(share_BH + part_BH for share_BH, part_BH in zip(shares, parts, strict=True))
+
+    def scale(self, name: str, v_BH: Tensor, gate_BH: Tensor) -> Tensor:
+        """The gate plus a vector of weights times v; see Scale."""
+        return self.apply(name, v_BH, (gate_BH,))[0]
+
+    def normalise(self, name: str, v_BH: Tensor) -> Tensor:
+        """See Normalisation; for a vector of one part."""
+        return self.apply(name, v_BH)[0]
+
+    def keep(self, name: str, value_BH: Tensor) -> Tensor:
+        """See Kept."""
+        return self.apply(name, value_BH)[0]
+
+
+def _shared_gates(operations: Mapping[str, Operation]) -> dict[str, slice]:
+    """Which gates each operation adds to: a scale's own, and of the products each the next."""
+    found, first = {}, 0
+    for name, operation in operations.items():
+        if isinstance(operation, Scale):
+            found[name] = slice(operation.gate, operation.gate + 1)
+        elif operation.shared:
+            found[name] = slice(first, first + operation.num_gates)
+            first += operation.num_gates
+    return found
+
+
+def _rows(x_TBV: Tensor) -> Tensor:
+    """Steps and rows on one axis: (T*B, V), or (N, T*B, V) with a model axis."""
+    if x_TBV.dim() == 3:
+        return x_TBV.flatten(0, 1)
+    return x_TBV.transpose(0, 1).flatten(1, 2)

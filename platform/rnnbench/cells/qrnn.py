@@ -1,0 +1,43 @@
+"""Quasi-recurrent network: gates from a window of inputs, pooled by a recurrence without weights.
+
+z = tanh(W_z x'), f = s(W_f x'), o = s(W_o x'), x' the last k inputs;  c = f * c- + (1 - f) * z;  h = o * c (fo-pooling).
+
+Source: Bradbury et al. 2017, arXiv:1611.01576.
+"""
+# Shapes: B batch, T time, I inputs, H hidden, K window.
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.cells.bptt import State
+from rnnbench.cells.layer import Layer
+from rnnbench.cells.scan import scan
+
+
+class QRNN(Layer):
+    """Args: `window` is k."""
+
+    def __init__(self, input_size: int, hidden_size: int, window: int = 2) -> None:
+        super().__init__(input_size, hidden_size)
+        self.window = window
+        self.weight = nn.Parameter(torch.empty(3 * hidden_size, window * input_size))
+        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
+
+    def initial_state(self, x_BTI: Tensor) -> State:
+        """c of zeros, and k - 1 inputs of zeros."""
+        rows = x_BTI.shape[0]
+        return x_BTI.new_zeros(rows, self.hidden_size), x_BTI.new_zeros(rows, self.window - 1, self.input_size)
+
+    def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
+        """One scan."""
+        c_BH, before_BKI = state
+        x_BTI = torch.cat([before_BKI, x_BTI], dim=1)
+        windows_BTKI = x_BTI.unfold(1, self.window, 1).mT
+        z_BTH, f_BTH, o_BTH = nn.functional.linear(windows_BTKI.flatten(2), self.weight, self.bias).chunk(3, dim=-1)
+        f_TBH = f_BTH.sigmoid().transpose(0, 1)
+        states_TBH = scan(f_TBH, (1 - f_TBH) * z_BTH.tanh().transpose(0, 1), c_BH)
+        # The whole tail where the window is 1 would be the whole sequence.
+        tail_BKI = x_BTI[:, x_BTI.shape[1] - (self.window - 1) :]
+        return o_BTH.sigmoid() * states_TBH.transpose(0, 1), (states_TBH[-1], tail_BKI)
