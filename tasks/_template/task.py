@@ -35,7 +35,7 @@ class Module(TaskModule):
     def forward(self, batch: Batch) -> Tensor:
         """Class scores, (N, C)."""
         outputs_NTO, _ = self.network(batch.inputs, batch.lengths)
-        scores_NC: Tensor = self.head(self.network.last_output(outputs_NTO, batch.lengths))
+        scores_NC: Tensor = self.head(self.network.summary(outputs_NTO, batch.lengths))
         return scores_NC
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:

@@ -52,7 +52,7 @@ class Module(TaskModule):
     def forward(self, batch: Batch) -> Tensor:
         """Predictions, (N,)."""
         outputs_NTO, _ = self.network(batch.inputs)
-        prediction_N1: Tensor = self.head(self.network.last_output(outputs_NTO))
+        prediction_N1: Tensor = self.head(self.network.summary(outputs_NTO))
         return prediction_N1.squeeze(1)
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:

@@ -49,7 +49,7 @@ class Module(TaskModule):
     def forward(self, batch: Batch) -> Tensor:
         """Class scores, (N, C)."""
         outputs_NTO, _ = self.network(batch.inputs)
-        scores_NC: Tensor = self.head(self.network.last_output(outputs_NTO))
+        scores_NC: Tensor = self.head(self.network.summary(outputs_NTO))
         return scores_NC
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:

@@ -250,15 +250,15 @@ def _holder(folder: Path) -> int | None:
         return lease.holder.pid if lease else None
 
 
-def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path) -> None:
+def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path, long: bool) -> None:
     """What Slurm does to a job: SIGTERM, then the same command again. A real Slurm is tested with deploy/slurm."""
-    text = SMALL.replace("max_epochs: 2", "max_epochs: 20")
+    text = SMALL.replace("max_epochs: 2", "max_epochs: 12")
     (tmp_path / "small.yaml").write_text(text)
     reference = tmp_path / "reference"
     reference.mkdir()
     (reference / "small.yaml").write_text(text)
     run(reference, "sweep", "small.yaml", "--executor", "inline")
-    for restart in range(2):
+    for restart in range(3 if long else 1):
         driver = start(tmp_path, "sweep", "small.yaml", "--executor", "inline", extra={"SLURM_RESTART_COUNT": str(restart)})
         deadline = time.monotonic() + 60
         while driver.poll() is None and len(list(tmp_path.glob("runs/checkpoints/*/*/trial.log"))) <= 2 * restart:

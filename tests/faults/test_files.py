@@ -270,7 +270,7 @@ def test_fault_17_a_full_disk_stops_the_sweep_and_it_goes_on_later(tmp_path: Pat
     if mounted.returncode != 0:
         pytest.skip(f"needs a small file system of its own: mount says {mounted.stderr.strip()}")
     try:
-        text = SMALL.replace("max_epochs: 2", "max_epochs: 25").replace("hidden_size: 4", "hidden_size: 32")
+        text = SMALL.replace("max_epochs: 2", "max_epochs: 15").replace("hidden_size: 4", "hidden_size: 32")
         (tmp_path / "small.yaml").write_text(text + "checkpoints: {every_seconds: 0.01}\n")
         home = ("--home", str(disk / "runs"))
         # A filler that grows while the trials run, so that it is not known what meets the end first.

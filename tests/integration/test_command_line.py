@@ -149,6 +149,7 @@ def test_a_missing_data_file_is_a_located_line_with_the_command_that_fetches_it(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_driver_killed_half_way_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     undisturbed = tmp_path / "undisturbed"

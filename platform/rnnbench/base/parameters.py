@@ -24,6 +24,8 @@ class Parameter:
         choices: Allowed values of a `choice`.
         help: One line, with the unit.
         when: Other parameters and the values under which this one exists, e.g. {"optimizer.name": ("sgd",)}.
+        is_later: Whether it came after the first release: a trial that has it at its default does not mention it, so that the
+            keys of trials from before stay what they were.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Parameter:
     above: float = -math.inf
     choices: tuple[Value, ...] = ()
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    is_later: bool = False
 
     def check(self, value: object) -> Value:
         """Returns the value in this parameter's type (an int given for a float becomes one).

@@ -161,6 +161,7 @@ class _Recording(Weights):
         super().__init__(weights.operations, weights.operands)
         self.step = 0
         self.results: dict[str, Tensor] = {}
+        self.kept: dict[str, list[Tensor]] = {}
         self._steps: dict[str, tuple[Written, Operands, Sequence[Tensor], Sequence[Parts]]] = {}
         for name, operation in self.operations.items():
             if isinstance(operation, Kept):
@@ -182,6 +183,7 @@ class _Recording(Weights):
 
     def keep(self, name: str, value_BH: Tensor) -> Tensor:
         """See Weights."""
+        self.kept.setdefault(name, []).append(value_BH)
         return value_BH
 
 
@@ -202,8 +204,12 @@ class _Unrolled(torch.autograd.Function):
             state = step(recording, parts, state)
             sequence.append(state)
         states = [torch.stack(steps) for steps in zip(*sequence, strict=True)]
+        # A kept value is mostly the state that comes next.
+        ends = {end.same[1] for end in structure.ends if end.same is not None and end.same[0] == "result"}
+        kept = {name: torch.stack(steps) for name, steps in recording.kept.items() if name not in ends}
+        ctx.names = [*recording.results, *kept]
         ctx.step, ctx.structure, ctx.like, ctx.num_states, ctx.num_tensors = step, structure, like, num_states, len(tensors)
-        ctx.save_for_backward(*tensors, gates_TBG, *recording.results.values(), *states)
+        ctx.save_for_backward(*tensors, gates_TBG, *recording.results.values(), *kept.values(), *states)
         return states[0][1:], *state[1:]
 
     @staticmethod
@@ -211,7 +217,13 @@ class _Unrolled(torch.autograd.Function):
         tensors, kept = ctx.saved_tensors[: ctx.num_tensors], ctx.saved_tensors[ctx.num_tensors :]
         call = _Call(ctx.like, ctx.num_states, tensors)
         if not torch.is_grad_enabled():
-            return None, None, None, None, *_Chain(ctx.step, ctx.structure, call, kept, needs_x=ctx.needs_input_grad[4]).pull(grads)
+            return (
+                None,
+                None,
+                None,
+                None,
+                *_Chain(ctx.step, ctx.structure, call, ctx.names, kept, needs_x=ctx.needs_input_grad[4]).pull(grads),
+            )
         # The gradient of a gradient is wanted: through the plain loop.
         gates_TBG = torch.nn.functional.linear(call.x_TBI, *call.projection) if call.projection else call.x_TBI
         states = unroll(ctx.step, call.weights, gates_TBG, ctx.structure.widths, call.state)
@@ -243,13 +255,13 @@ class _Call:
 class _Chain:
     """The backward pass of one call."""
 
-    def __init__(self, step: Step, structure: Structure, call: _Call, kept: Sequence[Tensor], *, needs_x: bool) -> None:
+    def __init__(
+        self, step: Step, structure: Structure, call: _Call, names: Sequence[str], kept: Sequence[Tensor], *, needs_x: bool
+    ) -> None:
         self.step, self.structure, self.call, self.weights = step, structure, call, call.weights
         self.gates_TBG, *rest = kept
-        written = [name for name, operation in self.weights.operations.items() if not (operation.shared or isinstance(operation, Kept))]
-        self.results = dict(zip(written, rest, strict=False))
-        self.states = rest[len(written) :]
-        # A kept value is the state that comes next.
+        self.results = dict(zip(names, rest, strict=False))
+        self.states = rest[len(names) :]
         for end, part in zip(structure.ends, self.states, strict=True):
             if end.same is not None and end.same[0] == "result":
                 self.results[end.same[1]] = part[1:]
@@ -412,4 +424,6 @@ class _Block:
         elif chain.x_grad is not None:
             chain.x_grad[first:last] = self.gates_TBG
         for (name, _), vector_TBV in zip(chain.structure.asked, self.vectors_BV, strict=True):
-            chain.weights.operations[name].add_gradients(chain.sums[name], self.result_grads[name], vector_TBV)
+            chain.weights.operations[name].add_gradients(
+                chain.sums[name], self.result_grads[name], vector_TBV, chain.weights.operands[name]
+            )

@@ -3,9 +3,13 @@
 import importlib
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from rnnbench.base.parameters import Value
-from rnnbench.cells.network import RecurrentNetwork
+from rnnbench.cells.network import RecurrentNetwork, Surroundings
+from rnnbench.cells.network_parameters import fill_defaults
+from rnnbench.cells.noise import Noise
+from rnnbench.cells.sizing import solve_hidden_size
 from rnnbench.cells.table import get_cell
 
 
@@ -16,15 +20,25 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value]) -
         parameters: Resolved, by full dotted name; of other namespaces nothing is read.
     Raises:
         UnknownNameError: no such cell.
+        ParameterError: `network.param_budget` cannot be met.
     """
     entry = get_cell(cell)
     module, _, name = entry.target.partition(":")
-    options = {
-        parameter.name.removeprefix("cell."): parameters[parameter.name] for parameter in entry.parameters if parameter.name in parameters
-    }
-    build_cell = partial(getattr(importlib.import_module(module), name), **options)
-    size, layers, dropout = (parameters[f"network.{key}"] for key in ("hidden_size", "num_layers", "dropout"))
-    assert isinstance(size, int), "checked when the sweep file was read"
-    assert isinstance(layers, int), "checked when the sweep file was read"
-    assert isinstance(dropout, float), "checked when the sweep file was read"
-    return RecurrentNetwork(build_cell, input_size, size, layers, dropout=dropout, bidirectional=bool(parameters["network.bidirectional"]))
+    build_cell = partial(getattr(importlib.import_module(module), name), **entry.options(parameters))
+    # Checked when the sweep file was read, so that each has the type that is wanted here.
+    parameters = {**parameters, **fill_defaults(parameters)}
+    network: dict[str, Any] = {key.removeprefix("network."): value for key, value in parameters.items() if key.startswith("network.")}
+    if network["param_budget"] is not None:
+        network["hidden_size"] = solve_hidden_size(entry, input_size, parameters)
+    around = Surroundings(
+        dropout=network["dropout"],
+        variational=network["variational"],
+        connections=network["connections"],
+        layer_norm=network["layer_norm"],
+        learned_state=network["initial_state"] == "learned",
+        pooling=network["pooling"],
+        noise=Noise(network["recurrent_dropout"], network["zoneout"], network["weight_drop"]),
+    )
+    return RecurrentNetwork(
+        build_cell, input_size, network["hidden_size"], network["num_layers"], bidirectional=network["bidirectional"], around=around
+    )

@@ -5,9 +5,10 @@
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import Projection, State, Structure, find_structure, run, unroll
+from rnnbench.cells.bptt import Projection, State, Step, Structure, find_structure, run, unroll
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.operations import Operation, Parts, Weights
+from rnnbench.cells.noise import Noise, mask_products, zone_out
+from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight
 
 
 class Cell(Layer):
@@ -21,6 +22,7 @@ class Cell(Layer):
         num_biased: How many of them, the first ones, have a bias; None: all.
         operations: What `step` does to a vector as a whole.
         state_names: Names of the states, the output first, each (B, H).
+        noise: What a network around the cell adds to its recurrence.
     """
 
     num_gates: int
@@ -36,13 +38,15 @@ class Cell(Layer):
             self.bias_ih = nn.Parameter(torch.empty(num_biased * hidden_size))
         for operation in self.operations:
             operation.register(self, input_size, hidden_size)
-        self._structure: Structure | None = None
+        self.noise = Noise()
+        self._structures: dict[str, Structure] = {}
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draws every weight from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM does; gains of normalisations are 1, shifts 0."""
         bound = self.hidden_size**-0.5
-        for name, weight in self.named_parameters():
+        # Matrices first, as torch.nn does: the same seed then gives the same LSTM.
+        for name, weight in sorted(self.named_parameters(), key=lambda pair: not pair[0].startswith("weight_")):
             if name.startswith(("gain_", "shift_")):
                 nn.init.constant_(weight, float(name.startswith("gain_")))
             else:
@@ -73,7 +77,12 @@ class Cell(Layer):
 
     def flat_weights(self) -> list[Tensor]:
         """W, R, b and c in the order of torch's fused kernels."""
-        return [self.get_parameter(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        return [self.weight_ih, recurrent_weight(self, "weight_hh"), self.bias_ih, self.get_parameter("bias_hh")]
+
+    @property
+    def weight_drop(self) -> float:
+        """See Noise."""
+        return self.noise.weight_drop
 
     def initial_state(self, x_BTI: Tensor) -> State:
         """Zeros, (B, H) for each state."""
@@ -87,11 +96,36 @@ class Cell(Layer):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """The loop with the backward pass of bptt."""
-        weights, x_TBI, projection = self.weights(), x_BTI.transpose(0, 1), self.projection()
+        x_TBI, projection = x_BTI.transpose(0, 1), self.projection()
         if projection is None:
             x_TBI = self.project(x_TBI)
-        if self._structure is None:
+        return self._run(self.step, "step", self.weights(), self.gate_widths(), x_TBI, projection, state)
+
+    def forward(self, x_BTI: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See Layer."""
+        state = self.initial_state(x_BTI) if state is None else state
+        if not self.noise.is_within_steps(training=self.training):
+            return self.run(x_BTI, state)
+        weights, gates_TBG, widths = self.weights(), self.project(x_BTI.transpose(0, 1)), self.gate_widths()
+        if self.training and self.noise.recurrent_dropout:
+            weights = mask_products(weights, self.noise.recurrent_dropout, len(x_BTI))
+        if not self.noise.zoneout:
+            return self._run(self.step, "masked", weights, widths, gates_TBG, None, state)
+        # The masks travel with the gates.
+        masks_TBS = gates_TBG.new_full((*gates_TBG.shape[:2], len(state) * self.hidden_size), self.noise.zoneout)
+        masks_TBS = torch.bernoulli(masks_TBS) if self.training else masks_TBS
+        widths = [*widths, *([self.hidden_size] * len(state))]
+        return self._run(self._zoned_step, "zoned", weights, widths, torch.cat([gates_TBG, masks_TBS], dim=-1), None, state)
+
+    def _zoned_step(self, weights: Weights, gates: Parts, state: State) -> State:
+        own = len(gates) - len(state)
+        return zone_out(state, self.step(weights, gates[:own], state), gates[own:])
+
+    def _run(
+        self, step: Step, kind: str, weights: Weights, widths: list[int], x_TBI: Tensor, projection: Projection | None, state: State
+    ) -> tuple[Tensor, State]:
+        if kind not in self._structures:
             gates_BG = nn.functional.linear(x_TBI[0], *projection) if projection else x_TBI[0]
-            self._structure = find_structure(self.step, weights, gates_BG, self.gate_widths(), state)
-        outputs_TBH, end = run(self.step, self._structure, weights, x_TBI, projection, state)
+            self._structures[kind] = find_structure(step, weights, gates_BG, widths, state)
+        outputs_TBH, end = run(step, self._structures[kind], weights, x_TBI, projection, state)
         return outputs_TBH.transpose(0, 1), end

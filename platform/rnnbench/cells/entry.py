@@ -22,6 +22,8 @@ class CellEntry:
         fast_form: How a sequence is computed.
         parameters: The `cell.*` parameters.
         is_control: Whether it is no recurrent network.
+        can_learn_state: Whether the state before the first step can be anything but its own.
+        has_recurrent_weights: Whether a state passes through weights, so that noise can be put there.
     """
 
     name: str
@@ -36,6 +38,8 @@ class CellEntry:
     fast_form: str
     parameters: tuple[Parameter, ...] = ()
     is_control: bool = False
+    has_recurrent_weights: bool = True
+    can_learn_state: bool = True
 
     def options(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
         """The cell's options among a trial's parameters, by their short names; what is not there has its default."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
-from rnnbench.cells.operations import Kept, Operation, Parts, Product, Scale, Weights
+from rnnbench.cells.operations import Kept, Operation, Parts, Product, Scale, Weights, recurrent_weight
 
 # A bias at which the logistic sigmoid is 1 in every precision.
 OPEN = 1e4
@@ -80,7 +80,7 @@ class PeepholeLSTM(Cell):
 
     def _as_lstm(self) -> tuple[Tensor, Tensor, Tensor]:
         """The weights as those of an LSTM: a missing gate is open, a coupled one is 1 - s(v) = s(-v)."""
-        weights = self.weight_ih, self.get_parameter("weight_hh"), self.bias_ih
+        weights = self.weight_ih, recurrent_weight(self, "weight_hh"), self.bias_ih
         rows = {
             name: tuple(weight.narrow(0, place * self.hidden_size, self.hidden_size) for weight in weights)
             for place, name in enumerate(self.gate_names)

@@ -1,16 +1,45 @@
-"""A network around any cell: stacked, in one or both directions, with dropout on each layer's outputs."""
+"""A network around any cell: stacked, in one or both directions, with what is usually put between and around the layers."""
 
 # Shapes: B batch, T time, I inputs, H hidden, O = H, or 2H in both directions.
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
+from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.noise import Noise
+from rnnbench.cells.pooling import Pooling, build_pooling
 
 BuildCell = Callable[[int, int], Layer]
+Connections = Literal["plain", "residual", "skip"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is around the cells.
+
+    Attributes:
+        dropout: Share of each layer's outputs dropped, between layers and before the head.
+        variational: Whether what is dropped is the same at every step.
+        connections: residual adds a layer's input to its output where sizes agree; with skip every layer also reads the input.
+        layer_norm: Whether each layer's outputs are normalised.
+        learned_state: Whether the initial state is learned.
+        pooling: How a sequence becomes one vector.
+        noise: Inside the recurrence.
+    """
+
+    dropout: float = 0.0
+    variational: bool = False
+    connections: Connections = "plain"
+    layer_norm: bool = False
+    learned_state: bool = False
+    pooling: Pooling = "last"
+    noise: Noise = field(default_factory=Noise)
 
 
 class RecurrentNetwork(nn.Module):
@@ -27,17 +56,24 @@ class RecurrentNetwork(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         *,
-        dropout: float = 0.0,
         bidirectional: bool = False,
+        around: Surroundings | None = None,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.bidirectional = bidirectional
+        self.around = around = around or Surroundings()
         self.output_size = hidden_size * (2 if bidirectional else 1)
-        sizes = [input_size] + [self.output_size] * (num_layers - 1)
+        sizes = input_sizes(input_size, self.output_size, num_layers, around.connections)
         self.forwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes)
         self.backwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes) if bidirectional else nn.ModuleList()
-        self.dropout = nn.Dropout(dropout)
+        for cell in (*self.forwards, *self.backwards):
+            if isinstance(cell, Cell):
+                cell.noise = around.noise
+        self.starts = nn.ModuleList(_Start(cell) for cell in (*self.forwards, *self.backwards)) if around.learned_state else None
+        self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in sizes) if around.layer_norm else None
+        self.dropout = _Dropout(around.dropout, same_at_every_step=around.variational)
+        self.pool = build_pooling(around.pooling, self.output_size)
 
     def forward(self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
         """Outputs (B, T, O) and the final state of every layer, forward direction first.
@@ -50,18 +86,29 @@ class RecurrentNetwork(nn.Module):
         if self.bidirectional and state is not None:
             raise ValueError("a network in both directions cannot go on from a state")
         final: list[State] = []
+        network_input_BTI = x_BTI
         for layer, cell in enumerate(self.forwards):
-            outputs_BTO, last = cell(x_BTI, None if state is None else state[layer])
+            if layer and self.around.connections == "skip":
+                x_BTI = torch.cat([x_BTI, network_input_BTI], dim=-1)
+            outputs_BTO, last = cell(x_BTI, self._start(layer, x_BTI) if state is None else state[layer])
             final.append(last)
             if self.bidirectional:
-                reversed_BTH, last = self.backwards[layer](_reverse(x_BTI, lengths_B))
+                start = self._start(len(self.forwards) + layer, x_BTI)
+                reversed_BTH, last = self.backwards[layer](_reverse(x_BTI, lengths_B), start)
                 outputs_BTO = torch.cat([outputs_BTO, _reverse(reversed_BTH, lengths_B)], dim=-1)
                 final.append(last)
+            if self.around.connections == "residual" and x_BTI.shape[-1] == outputs_BTO.shape[-1]:
+                outputs_BTO = outputs_BTO + x_BTI
+            if self.norms is not None:
+                outputs_BTO = self.norms[layer](outputs_BTO)
             x_BTI = self.dropout(outputs_BTO)
         return x_BTI, final
 
-    def last_output(self, outputs_BTO: Tensor, lengths_B: Tensor | None = None) -> Tensor:
-        """What a classifier reads, (B, O): the forward direction's last valid step, the backward one's first step."""
+    def summary(self, outputs_BTO: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+        """What a classifier reads, (B, O), by the network's pooling."""
+        if self.pool is not None:
+            pooled_BO: Tensor = self.pool(outputs_BTO, lengths_B)
+            return pooled_BO
         if lengths_B is None:
             last_BO = outputs_BTO[:, -1]
         else:
@@ -69,7 +116,41 @@ class RecurrentNetwork(nn.Module):
             last_BO = outputs_BTO.gather(1, index_B11.expand(-1, 1, outputs_BTO.shape[2])).squeeze(1)
         if not self.bidirectional:
             return last_BO
+        # The backward direction has read everything when it is at the first step.
         return torch.cat([last_BO[:, : self.hidden_size], outputs_BTO[:, 0, self.hidden_size :]], dim=-1)
+
+    def _start(self, place: int, x_BTI: Tensor) -> State | None:
+        return None if self.starts is None else self.starts[place](x_BTI)
+
+
+def input_sizes(inputs: int, outputs: int, num_layers: int, connections: str) -> list[int]:
+    """Inputs of each layer."""
+    return [inputs] + [outputs + (inputs if connections == "skip" else 0)] * (num_layers - 1)
+
+
+class _Start(nn.Module):
+    """A learned initial state: what a cell starts from anyway, plus weights that start at zero."""
+
+    def __init__(self, cell: Layer) -> None:
+        super().__init__()
+        # Behind a list, so that the cell is not a part of this module too.
+        self._cell = [cell]
+        like = cell.initial_state(torch.zeros(1, 1, cell.input_size))
+        self.parts = nn.ParameterList(torch.zeros_like(part[0]) for part in like)
+
+    def forward(self, x_BTI: Tensor) -> State:
+        return tuple(part + learned for part, learned in zip(self._cell[0].initial_state(x_BTI), self.parts, strict=True))
+
+
+class _Dropout(nn.Module):
+    def __init__(self, share: float, *, same_at_every_step: bool) -> None:
+        super().__init__()
+        self.share, self.same_at_every_step = share, same_at_every_step
+
+    def forward(self, x_BTO: Tensor) -> Tensor:
+        if not self.same_at_every_step or not self.training:
+            return nn.functional.dropout(x_BTO, self.share, self.training)
+        return x_BTO * nn.functional.dropout(x_BTO.new_ones(len(x_BTO), 1, x_BTO.shape[2]), self.share)
 
 
 def _reverse(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor:

@@ -43,7 +43,7 @@ class Product:
 
     def operands(self, cell: nn.Module) -> Operands:
         """R as it stands right of the vector, and the bias as a row."""
-        weight = cell.get_parameter(f"weight_{self.name}").mT
+        weight = recurrent_weight(cell, f"weight_{self.name}").mT
         return (weight, cell.get_parameter(f"bias_{self.name}").unsqueeze(0)) if self.bias else (weight,)
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
@@ -72,7 +72,7 @@ class Product:
         else:
             sum_BV.baddbmm_(grad_BP, operands[0].mT)
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
         """Adds the operands' gradients over a block of steps to `sums`."""
         grad_RP, v_RV = _rows(grad_TBP), _rows(v_TBV)
         if grad_RP.dim() == 2:
@@ -121,7 +121,7 @@ class Scale:
         """See Product."""
         sum_BV.addcmul_(grad_BP, operands[0])
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
         """See Product."""
         sums[0].add_(_rows(grad_TBP * v_TBV).sum(-2, keepdim=True))
 
@@ -175,7 +175,7 @@ class Normalisation:
         """See Product."""
         sum_BV.add_(self.pull(grad_BP, v_BV, operands))
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
         """See Product."""
         normal_TBV = nn.functional.layer_norm(v_TBV, v_TBV.shape[-1:], eps=self.eps)
         sums[0].add_(_rows(grad_TBP * normal_TBV).sum(-2, keepdim=True))
@@ -213,7 +213,7 @@ class Kept:
         """See Product."""
         sum_BV.add_(grad_BP)
 
-    def add_gradients(self, _sums: Sequence[Tensor], _grad_TBP: Tensor, _v_TBV: Tensor) -> None:
+    def add_gradients(self, _sums: Sequence[Tensor], _grad_TBP: Tensor, _v_TBV: Tensor, _operands: Operands) -> None:
         """See Product."""
 
 
@@ -255,6 +255,11 @@ class Weights:
     def keep(self, name: str, value_BH: Tensor) -> Tensor:
         """See Kept."""
         return self.apply(name, value_BH)[0]
+
+
+def recurrent_weight(cell: nn.Module, name: str) -> Tensor:
+    """A recurrent matrix, some of its weights zero where the cell's `weight_drop` says so and it trains."""
+    return nn.functional.dropout(cell.get_parameter(name), getattr(cell, "weight_drop", 0.0), cell.training)
 
 
 def _shared_gates(operations: Mapping[str, Operation]) -> dict[str, slice]:

@@ -156,6 +156,8 @@ def _is_gridded(dimension: Dimension, method: str) -> bool:
 def resolve(sweep: SweepFile, task: TaskChoice, cell: str, drawn: Drawn) -> dict[str, Value]:
     """Every parameter that a trial of this task and cell has at this point: drawn, fixed by the task, or its default.
 
+    Later ones at their default are left out; see Parameter.
+
     Raises:
         ParameterError: an unbounded distribution drew a value outside the parameter's range.
     """
@@ -176,4 +178,8 @@ def resolve(sweep: SweepFile, task: TaskChoice, cell: str, drawn: Drawn) -> dict
         return known[name]
 
     values = {name: value(name) for name in declared}
-    return {name: values[name] for name, parameter in declared.items() if parameter.is_active(values)}
+    return {
+        name: values[name]
+        for name, parameter in declared.items()
+        if parameter.is_active(values) and not (parameter.is_later and values[name] == parameter.default)
+    }

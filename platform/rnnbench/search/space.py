@@ -6,7 +6,7 @@ from typing import Any
 from rnnbench.base.errors import ParameterError, SweepFileError
 from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter, Value
-from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
+from rnnbench.cells.network_parameters import NETWORK_PARAMETERS, RECURRENT_NOISE
 from rnnbench.cells.table import get_cell, list_cells
 from rnnbench.search.adaptive import ADAPTIVE, is_numeric
 from rnnbench.search.document import Document
@@ -16,7 +16,6 @@ from rnnbench.task.catalogue import get_task
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 
 COMMON = (*NETWORK_PARAMETERS, *OPTIMIZER_PARAMETERS, *TRAINING_PARAMETERS)
-LATER = ("network.param_budget",)
 
 
 def declared_for(task: str, cell: str) -> tuple[Parameter, ...]:
@@ -63,8 +62,6 @@ class _Space:
             self.owned.setdefault(parameter.name, {}).setdefault(owner, []).append(member)
 
     def read(self, name: str, line: Any) -> None:
-        if name in LATER:
-            raise self._at_key(f"'{name}' is not available yet; set network.hidden_size", name)
         if name not in self.declared:
             owners = [cell.name for cell in list_cells() if name in {parameter.name for parameter in cell.parameters}]
             if owners:
@@ -86,6 +83,7 @@ class _Space:
 
     def check(self) -> None:
         for name, dimension in self.dimensions.items():
+            self._check_possible(name, dimension)
             for condition, values in dimension.when.items():
                 self._check_condition(name, condition, values)
             for owner, members in self.owned.get(name, {}).items():
@@ -100,6 +98,23 @@ class _Space:
                 "cmaes needs at least two numbers to search without a when (uniform, loguniform, ...); use tpe for choices",
                 self.document.where("search", "method"),
             )
+
+    def _check_possible(self, name: str, dimension: Dimension) -> None:
+        """Noise in the recurrence needs recurrent weights, a learned state a state that can be learned."""
+        used = not dimension.domain.is_listed or any(value not in (0, 0.0, "zeros") for value in dimension.domain.values)
+        needs = {**dict.fromkeys(RECURRENT_NOISE, "recurrent weights"), "network.initial_state": "state that could be learned"}
+        if name not in needs or not used:
+            return
+
+        def can(cell: Value) -> bool:
+            entry = get_cell(str(cell))
+            return entry.has_recurrent_weights if name in RECURRENT_NOISE else entry.can_learn_state
+
+        for cell in dimension.when.get("cell", self.owners["cell"]):
+            if not can(cell):
+                good = [str(other) for other in self.owners["cell"] if can(other)]
+                todo = f"add when: {{cell: [{', '.join(good)}]}}" if good else "leave it out"
+                raise self._at_key(f"{name}: {cell} has no {needs[name]}; {todo}", name)
 
     def _split(self, name: str, line: Any) -> tuple[str, Any, Any]:
         if isinstance(line, list):
@@ -165,7 +180,7 @@ class _Space:
         if possible is None:
             return
         good = [value for value in possible if value in allowed]
-        words = f"{name} exists only with {condition} {' or '.join(map(str, allowed))}"
+        words = f"{name} exists only with {condition} {' or '.join('null' if value is None else str(value) for value in allowed)}"
         if not good:
             raise self._at_key(f"{words}; in this sweep it is {', '.join(map(str, possible))}", name)
         given = self.dimensions[name].when.get(condition, tuple(possible))

@@ -149,6 +149,7 @@ class _Attempt:
             "metrics": progress.best_metrics,
             "test": None,
             "baselines": {},
+            "hidden_size": trainer.module.network.hidden_size,
             "num_parameters": sum(weight.numel() for weight in trainer.weights),
             "train_s": progress.train_s,
             "flush_denormal": True,

@@ -31,6 +31,8 @@ CONTROLS = (
         parameter_count=lambda m, n, o: n * (m * (_number(o, "window") if o["pooling"] == "flatten" else 1) + 1) + n * (n + 1),
         flop_count=lambda m, n, o: 2 * n * m * (_number(o, "window") if o["pooling"] == "flatten" else 1) + 2 * n * n,
         fast_form="convolution",
+        has_recurrent_weights=False,
+        can_learn_state=False,
         parameters=(
             Parameter("cell.window", "int", 8, "inputs seen at once", low=1, high=4096),
             Parameter("cell.pooling", "choice", "flatten", "how the window becomes a vector", choices=("flatten", "mean")),
@@ -48,6 +50,8 @@ CONTROLS = (
         parameter_count=lambda m, n, o: n * (_number(o, "kernel") * (m + (_number(o, "depth") - 1) * n) + _number(o, "depth")),
         flop_count=lambda m, n, o: 2 * n * _number(o, "kernel") * (m + (_number(o, "depth") - 1) * n),
         fast_form="convolution",
+        has_recurrent_weights=False,
+        can_learn_state=False,
         parameters=(
             Parameter("cell.kernel", "int", 3, "inputs seen by each convolution", low=1, high=1024),
             Parameter("cell.depth", "int", 2, "convolutions", low=1, high=64),
@@ -68,6 +72,8 @@ CONTROLS = (
         parameter_count=lambda m, n, o: _tcn(m, n, o, 2),
         flop_count=lambda m, n, o: 2 * _tcn(m, n, o, 0),
         fast_form="convolution",
+        has_recurrent_weights=False,
+        can_learn_state=False,
         parameters=(
             Parameter("cell.kernel", "int", 3, "inputs seen by each convolution", low=1, high=1024),
             Parameter("cell.levels", "int", 4, "residual blocks, each with twice the dilation", low=1, high=16),
@@ -90,6 +96,8 @@ CONTROLS = (
         parameter_count=lambda m, n, _: n * (m + 12 * n + 14),
         flop_count=lambda m, n, o: 2 * n * (m + 12 * n) + 4 * _number(o, "window") * n,
         fast_form="attention in pieces of the window's length",
+        has_recurrent_weights=False,
+        can_learn_state=False,
         parameters=(
             Parameter("cell.num_heads", "int", 4, "heads; where they do not divide the units, the next smaller number", low=1, high=64),
             Parameter("cell.window", "int", 128, "steps that are seen", low=1, high=65_536),

@@ -41,6 +41,7 @@ PARALLEL = (
         parameter_count=lambda m, n, options: (3 if m == n else 4) * n * m + 2 * n + (2 * n if options["vectors"] else 0),
         flop_count=lambda m, n, _: 2 * (3 if m == n else 4) * n * m,
         fast_form=f"{SCAN}; with `vectors` {BPTT}",
+        has_recurrent_weights=False,
         parameters=(Parameter("cell.vectors", "bool", False, "whether gates see the cell state through v"),),
     ),
     CellEntry(
@@ -58,6 +59,7 @@ PARALLEL = (
         parameter_count=lambda m, n, options: 3 * n * (int(options["window"] or 0) * m + 1),
         flop_count=lambda m, n, options: 6 * n * int(options["window"] or 0) * m,
         fast_form=SCAN,
+        has_recurrent_weights=False,
         parameters=(Parameter("cell.window", "int", 2, "inputs seen by each gate, k", low=1, high=64),),
     ),
     CellEntry(
@@ -75,6 +77,7 @@ PARALLEL = (
         parameter_count=lambda m, n, _: 2 * n * (m + 1),
         flop_count=lambda m, n, _: 4 * n * m,
         fast_form=SCAN,
+        has_recurrent_weights=False,
     ),
     CellEntry(
         name="min_lstm",
@@ -92,6 +95,7 @@ PARALLEL = (
         parameter_count=lambda m, n, _: 3 * n * (m + 1),
         flop_count=lambda m, n, _: 6 * n * m,
         fast_form=SCAN,
+        has_recurrent_weights=False,
     ),
     CellEntry(
         name="mlstm",
@@ -110,6 +114,8 @@ PARALLEL = (
         parameter_count=lambda m, n, options: (4 * n + 2 * heads(n, options)) * (m + 1),
         flop_count=_mlstm_flops,
         fast_form="chunk by chunk",
+        can_learn_state=False,
+        has_recurrent_weights=False,
         parameters=(
             Parameter("cell.num_heads", "int", 1, "heads; where they do not divide the units, the next smaller number", low=1, high=64),
         ),
@@ -129,6 +135,7 @@ PARALLEL = (
         parameter_count=lambda m, n, _: n * (3 * m + 2 * n + 2),
         flop_count=lambda m, n, _: 6 * n * m + 4 * n * n,
         fast_form=SCAN,
+        has_recurrent_weights=False,
         parameters=(
             Parameter("cell.min_radius", "float", 0.0, "smallest |lambda| at the start", low=0.0, high=0.999),
             Parameter("cell.max_radius", "float", 1.0, "largest |lambda| at the start", above=0.0, high=1.0),

@@ -43,6 +43,7 @@ SIMPLE = (
         parameter_count=lambda m, n, _: n * (m + 2),
         flop_count=lambda m, n, _: 2 * n * m,
         fast_form=BPTT,
+        has_recurrent_weights=False,
         parameters=(Parameter("cell.nonlinearity", "choice", "relu", "phi of the recurrence", choices=("relu", "tanh")),),
     ),
     CellEntry(
