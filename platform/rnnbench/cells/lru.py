@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.scan import scan
+from rnnbench.cells.linear import Recurrence, run_linear
+from rnnbench.cells.operations import Parts
 
 
 class LRU(Layer):
@@ -39,15 +40,22 @@ class LRU(Layer):
         return (x_BTI.new_zeros(x_BTI.shape[0], 2, self.hidden_size),)
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
-        """One scan."""
+        """One linear recurrence."""
         decay_H = torch.exp(self.nu)
         lambda_H = torch.polar(torch.exp(-decay_H), torch.exp(self.theta))
         # 1 - |lambda|^2 = 1 - exp(-2 exp(nu)), exact also near the circle.
         gamma_H = torch.sqrt(-torch.expm1(-2 * decay_H))
-        driven = torch.einsum("bti,chi->cbth", x_BTI, self.input_weight * gamma_H.unsqueeze(-1))
-        driven_TBH = torch.complex(driven[0], driven[1]).transpose(0, 1)
+        weight_GI = (self.input_weight * gamma_H.unsqueeze(-1)).flatten(0, 1)
         start_BH = torch.complex(state[0][:, 0], state[0][:, 1])
-        states_TBH = scan(lambda_H.expand_as(driven_TBH), driven_TBH, start_BH)
-        parts_BTH = states_TBH.real.transpose(0, 1), states_TBH.imag.transpose(0, 1)
-        outputs_BTH = parts_BTH[0] @ self.output_weight[0].mT - parts_BTH[1] @ self.output_weight[1].mT + x_BTI @ self.skip_weight.mT
-        return outputs_BTH, (torch.stack([states_TBH[-1].real, states_TBH[-1].imag], dim=1),)
+        states_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), weight_GI, None, start_BH, (lambda_H,))
+        parts_TBHC = torch.view_as_real(states_TBH)
+        # Re(C x) of the two parts side by side, as one product.
+        weight_HCH = torch.stack([self.output_weight[0].mT, -self.output_weight[1].mT], dim=1)
+        outputs_TBH = parts_TBHC.flatten(2) @ weight_HCH.flatten(0, 1) + x_BTI.transpose(0, 1) @ self.skip_weight.mT
+        return outputs_TBH.transpose(0, 1), (torch.stack([end_BH.real, end_BH.imag], dim=1),)
+
+    @staticmethod
+    def _coefficients(gates: Parts, extras: Parts) -> tuple[Tensor, Tensor]:
+        return extras[0], torch.complex(gates[0], gates[1])
+
+    RECURRENCE = Recurrence(2, _coefficients)

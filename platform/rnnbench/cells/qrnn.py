@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.scan import scan
+from rnnbench.cells.linear import Recurrence, run_linear
+from rnnbench.cells.operations import Parts
 
 
 class QRNN(Layer):
@@ -31,13 +32,21 @@ class QRNN(Layer):
         return x_BTI.new_zeros(rows, self.hidden_size), x_BTI.new_zeros(rows, self.window - 1, self.input_size)
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
-        """One scan."""
+        """One linear recurrence."""
         c_BH, before_BKI = state
         x_BTI = torch.cat([before_BKI, x_BTI], dim=1)
-        windows_BTKI = x_BTI.unfold(1, self.window, 1).mT
-        z_BTH, f_BTH, o_BTH = nn.functional.linear(windows_BTKI.flatten(2), self.weight, self.bias).chunk(3, dim=-1)
-        f_TBH = f_BTH.sigmoid().transpose(0, 1)
-        states_TBH = scan(f_TBH, (1 - f_TBH) * z_BTH.tanh().transpose(0, 1), c_BH)
-        # The whole tail where the window is 1 would be the whole sequence.
-        tail_BKI = x_BTI[:, x_BTI.shape[1] - (self.window - 1) :]
-        return o_BTH.sigmoid() * states_TBH.transpose(0, 1), (states_TBH[-1], tail_BKI)
+        windows_TBI = x_BTI.unfold(1, self.window, 1).mT.flatten(2).transpose(0, 1)
+        outputs_TBH, end_BH = run_linear(self.RECURRENCE, windows_TBI, self.weight, self.bias, c_BH)
+        # A slice from -0 would be the whole sequence.
+        return outputs_TBH.transpose(0, 1), (end_BH, x_BTI[:, x_BTI.shape[1] - (self.window - 1) :])
+
+    @staticmethod
+    def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
+        f_TBH = gates[1].sigmoid()
+        return f_TBH, (1 - f_TBH) * gates[0].tanh()
+
+    @staticmethod
+    def _emit(gates: Parts, states_TBH: Tensor) -> Tensor:
+        return gates[2].sigmoid() * states_TBH
+
+    RECURRENCE = Recurrence(3, _coefficients, _emit)

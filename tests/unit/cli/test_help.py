@@ -7,6 +7,7 @@ from rnnbench.cli.app import app
 
 PLANNED = {
     "sweep",
+    "bench",
     "resume",
     "cancel",
     "gc",
