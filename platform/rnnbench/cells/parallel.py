@@ -17,12 +17,13 @@ from rnnbench.cells.operations import Parts, Scale, Weights
 def positive(v: Tensor) -> Tensor:
     """g(v) = v + 0.5 where v >= 0, else s(v): continuous and above zero."""
     # relu(v) + s(min(v, 0)): torch.where takes five times as long.
-    return v.relu() + (-(-v).relu()).sigmoid()
+    above = v.relu()
+    return above + (v - above).sigmoid()
 
 
 def forget_share(f: Tensor, i: Tensor) -> Tensor:
-    """s(f) / (s(f) + s(i)) = s(log s(f) - log s(i)), which does not divide by a small sum."""
-    return (softplus(-i) - softplus(-f)).sigmoid()
+    """s(f) / (s(f) + s(i)) = s(log s(f) - log s(i)), which does not divide by a small sum; log s(v) = v - softplus(v)."""
+    return (f - i + (softplus(i) - softplus(f))).sigmoid()
 
 
 class MinGRU(Cell):
@@ -124,16 +125,10 @@ class SRU(Cell):
         """One linear recurrence, or the loop."""
         if self.vectors:
             return super().run(x_BTI, state)
-        x_TBI, weight_GI, bias_G = x_BTI.transpose(0, 1), self.weight_ih, self._bias()
-        if self.num_gates == 3:
-            # x' = I x.
-            weight_GI = torch.cat([weight_GI, torch.eye(self.hidden_size, dtype=weight_GI.dtype, device=weight_GI.device)])
-            bias_G = torch.nn.functional.pad(bias_G, (0, self.hidden_size))
-        outputs_TBH, end_BH = run_linear(self.RECURRENCE, x_TBI, weight_GI, bias_G, state[1])
+        bias_G = torch.nn.functional.pad(self.bias_ih, (0, len(self.weight_ih) - len(self.bias_ih)))
+        recurrence = Recurrence(self.num_gates, self._coefficients, self._emit, reads_input=self.num_gates == 3)
+        outputs_TBH, end_BH = run_linear(recurrence, x_BTI.transpose(0, 1), self.weight_ih, bias_G, state[1])
         return outputs_TBH.transpose(0, 1), (outputs_TBH[-1], end_BH)
-
-    def _bias(self) -> Tensor:
-        return torch.nn.functional.pad(self.bias_ih, (0, len(self.weight_ih) - len(self.bias_ih)))
 
     @staticmethod
     def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
@@ -143,5 +138,3 @@ class SRU(Cell):
     @staticmethod
     def _emit(gates: Parts, states_TBH: Tensor) -> Tensor:
         return torch.lerp(gates[3], states_TBH, gates[1].sigmoid())
-
-    RECURRENCE = Recurrence(4, _coefficients, _emit)

@@ -35,8 +35,7 @@ class QRNN(Layer):
         """One linear recurrence."""
         c_BH, before_BKI = state
         x_BTI = torch.cat([before_BKI, x_BTI], dim=1)
-        windows_TBI = x_BTI.unfold(1, self.window, 1).mT.flatten(2).transpose(0, 1)
-        outputs_TBH, end_BH = run_linear(self.RECURRENCE, windows_TBI, self.weight, self.bias, c_BH)
+        outputs_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), self.weight, self.bias, c_BH)
         # A slice from -0 would be the whole sequence.
         return outputs_TBH.transpose(0, 1), (end_BH, x_BTI[:, x_BTI.shape[1] - (self.window - 1) :])
 
