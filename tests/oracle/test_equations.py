@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from rnnbench.base.parameters import Value
+from rnnbench.cells.contract import draw
 from rnnbench.cells.table import get_cell, list_cells
-from tests.contract.test_cells import build, draw
+from tests.contract.test_cells import build
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, Array]

@@ -2,7 +2,6 @@
 
 # Shapes: B batch, T time, I = H inputs and units.
 
-import importlib
 import platform
 import statistics
 import time
@@ -14,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.layer import Layer
+from rnnbench.base.errors import InputError
+from rnnbench.cells.load import load_cell
 from rnnbench.cells.table import get_cell
 
 REFERENCE = "torch.nn.LSTM"
@@ -73,7 +73,15 @@ def describe_machine(plan: Plan) -> dict[str, Any]:
 
 
 def measure(plan: Plan) -> Iterator[Timing]:
-    """The timings, size by size."""
+    """The timings, size by size.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if plan.device not in ("cpu", "cuda"):
+        raise InputError(f"--device is {plan.device!r}, must be cpu or cuda")
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device is cuda, but torch finds no GPU here")
     threads, torch_threads = plan.threads, torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(plan.flush_denormal)
@@ -135,9 +143,7 @@ class _Reference(nn.Module):
 def _build(name: str, form: str, units: int, device: str) -> Run | None:
     """None where the form does not exist: a loop over steps is no rival of a layer that has none."""
     entry = get_cell(name)
-    module, _, target = entry.target.partition(":")
-    layer = getattr(importlib.import_module(module), target)(units, units, **entry.options({})).to(device)
-    assert isinstance(layer, Layer)
+    layer = load_cell(entry)(units, units, **entry.options({})).to(device)
     if form == "cell":
         return lambda x_BTI: layer(x_BTI)[0]
     if not hasattr(layer, "step"):

@@ -1,11 +1,11 @@
 """From a cell's name and a trial's parameters to a network."""
 
-import importlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from rnnbench.base.parameters import Value
+from rnnbench.cells.load import load_cell
 from rnnbench.cells.network import RecurrentNetwork, Surroundings
 from rnnbench.cells.network_parameters import fill_defaults
 from rnnbench.cells.noise import Noise
@@ -23,8 +23,8 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value]) -
         ParameterError: `network.param_budget` cannot be met.
     """
     entry = get_cell(cell)
-    module, _, name = entry.target.partition(":")
-    build_cell = partial(getattr(importlib.import_module(module), name), **entry.options(parameters))
+    options: dict[str, Any] = entry.options(parameters)
+    build_cell = partial(load_cell(entry), **options)
     # Checked when the sweep file was read, so that each has the type that is wanted here.
     parameters = {**parameters, **fill_defaults(parameters)}
     network: dict[str, Any] = {key.removeprefix("network."): value for key, value in parameters.items() if key.startswith("network.")}

@@ -107,10 +107,10 @@ class _Blocks(torch.autograd.Function):
             outputs_TBH, again_TBH = _whole(ctx.recurrence, x_TBI, weight_GI, bias_G, start_BH, extras)
             wanted = [tensor is not None and tensor.requires_grad for tensor in inputs]
             leaves = [tensor for tensor, is_wanted in zip(inputs, wanted, strict=True) if is_wanted]
-            found = iter(
+            again = iter(
                 torch.autograd.grad([outputs_TBH, again_TBH[-1]], leaves, [grad_TBH, grad_end_BH], create_graph=True, allow_unused=True)
             )
-            return None, *(next(found) if is_wanted else None for is_wanted in wanted)
+            return None, *(next(again) if is_wanted else None for is_wanted in wanted)
         x_grad = torch.zeros_like(x_TBI) if ctx.needs_input_grad[1] else None
         weight_grad, bias_grad = torch.zeros_like(weight_GI), None if bias_G is None else torch.zeros_like(bias_G)
         extra_grads = [torch.zeros_like(extra) for extra in extras]

@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from rnnbench.base.errors import InputError, UnknownNameError
 from rnnbench.base.names import printable, suggest
@@ -10,6 +11,7 @@ from rnnbench.cells.entries.lstms import LSTMS
 from rnnbench.cells.entries.parallel import PARALLEL
 from rnnbench.cells.entries.simple import SIMPLE
 from rnnbench.cells.entry import CellEntry
+from rnnbench.cells.own import find_own, is_reference, read_own
 
 ENTRY_POINTS = "rnnbench.cells"
 
@@ -39,7 +41,18 @@ def get_cell(name: str) -> CellEntry:
     Raises:
         UnknownNameError: there is none; the text has the nearest name.
     """
+    if own := find_own(name):
+        return own
     known = {entry.name: entry for entry in list_cells()}
     if name not in known:
         raise UnknownNameError(f"no cell '{printable(name)}'{suggest(name, known)}")
     return known[name]
+
+
+def resolve_cell(name: str, folder: Path) -> CellEntry:
+    """The cell that a person means: a name of the table, or `file.py:Class` with the file relative to `folder`.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    return get_cell(read_own(name, folder).name if is_reference(name) else name)

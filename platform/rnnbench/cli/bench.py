@@ -1,5 +1,6 @@
 """`rnnbench bench cells`: how fast things are on this machine."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,18 +36,10 @@ def bench_cells(
 
     Example: rnnbench bench cells lstm peephole_lstm --steps 64 --units 128
     """
-    from rnnbench.base.errors import InputError
     from rnnbench.cells.benchmark import Plan, as_documents, describe_machine, measure
-    from rnnbench.cells.table import get_cell, list_cells
+    from rnnbench.cells.table import list_cells, resolve_cell
 
-    names = tuple(get_cell(name).name for name in cells or [entry.name for entry in list_cells()])
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"--device is {device!r}, must be cpu or cuda")
-    if device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise InputError("--device is cuda, but torch finds no GPU here")
+    names = tuple(resolve_cell(name, Path.cwd()).name for name in cells or [entry.name for entry in list_cells()])
     plan = Plan(
         names, batch, tuple(steps or (64, 512)), tuple(units or (32, 128, 256)), rounds, threads, device,
         ("cell", "eager", "compiled") if peers else ("cell",), not denormals,

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,9 +32,9 @@ def cells(
     """
     from rich.table import Table
 
-    from rnnbench.cells.table import get_cell, list_cells
+    from rnnbench.cells.table import list_cells, resolve_cell
 
-    chosen = [get_cell(name)] if name else list(list_cells())
+    chosen = [resolve_cell(name, Path.cwd())] if name else list(list_cells())
     if as_json:
         print_json(
             [

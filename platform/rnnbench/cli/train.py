@@ -63,14 +63,14 @@ def _fresh(task: str, cell: str, data: str | None, changes: list[str]) -> "Trial
     from pathlib import Path
 
     from rnnbench.base.canonical import canonical_json
-    from rnnbench.cells.table import get_cell
+    from rnnbench.cells.table import resolve_cell
     from rnnbench.search.sweepfile import read_sweep
     from rnnbench.sweep.planned import plan_sweep
     from rnnbench.task.catalogue import get_task
     from rnnbench.task.sources import get_data_card
 
     # Checked here first: the file below is ours, and its place would tell the person nothing.
-    get_cell(cell)
+    cell = resolve_cell(cell, Path.cwd()).name
     get_data_card(get_task(task), data or get_task(task).default_data)
     chosen = {"name": task} | ({"data": data} if data else {})
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from typing import Any
 from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameError
 from rnnbench.base.names import is_safe, printable, suggest
 from rnnbench.base.parameters import Value
-from rnnbench.cells.table import get_cell
+from rnnbench.cells.table import resolve_cell
 from rnnbench.search.adaptive import ADAPTIVE, missing_library
 from rnnbench.search.document import Document
 from rnnbench.search.plan import num_points
@@ -133,11 +133,13 @@ class Reader:
         for number, cell in enumerate(cells):
             if cell in cells[:number]:
                 raise self._error(f"cell '{cell}' stands twice", "cells", number)
-            try:
-                get_cell(cell)
-            except UnknownNameError as error:
-                raise self._error(str(error), "cells", number) from error
-        return tuple(cells)
+        return tuple(self._cell(cell, number) for number, cell in enumerate(cells))
+
+    def _cell(self, cell: str, number: int) -> str:
+        try:
+            return resolve_cell(cell, self.path.parent).name
+        except UnknownNameError as error:
+            raise self._error(str(error), "cells", number) from error
 
     def _search(self) -> Search:
         fields = self._section("search")

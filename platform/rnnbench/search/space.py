@@ -153,7 +153,12 @@ class _Space:
             return {}
         if not isinstance(when, dict) or not when:
             raise self._error(f"{name}: when must be a mapping, e.g. when: {{optimizer.name: [sgd]}}", name, "when")
-        return {condition: tuple(values) if isinstance(values, list) else (values,) for condition, values in when.items()}
+        listed = {condition: tuple(values) if isinstance(values, list) else (values,) for condition, values in when.items()}
+        # A person's own cell is named by its class; its full name has the checksum of its file.
+        own = {str(cell).partition("@")[0]: cell for cell in self.owners["cell"] if "@" in str(cell)}
+        if "cell" in listed:
+            listed["cell"] = tuple(own.get(value, value) if isinstance(value, str) else value for value in listed["cell"])
+        return listed
 
     def _check_condition(self, name: str, condition: str, values: tuple[Value, ...]) -> None:
         if condition not in self.declared and condition not in self.owners:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnbench.base.canonical import Plain
 from rnnbench.base.parameters import Value
+from rnnbench.cells.own import OwnCell, get_source, make_known
 from rnnbench.search.document import Document
 from rnnbench.search.domains import Domain
 from rnnbench.search.schedulers import Scheduler
@@ -117,6 +118,7 @@ class SweepFile:
             "resources": asdict(self.resources) | {"memory_gb": self.limits.memory_bytes and self.limits.memory_bytes / 1e9},
             "checkpoints": asdict(self.checkpoints),
             "space": {dimension.name: _line(dimension) for dimension in self.space},
+            **({"cell_sources": own} if (own := _sources(self.cells)) else {}),
         }
 
     def where(self, *path: str | int) -> str:
@@ -133,7 +135,12 @@ def read_settings(settings: Mapping[str, Plain], path: Path, text: str) -> Sweep
     from rnnbench.search.document import parse_document
     from rnnbench.search.reader import Reader
 
-    sweep = Reader(parse_document(json.dumps(settings), str(path)), path).read()
+    file = dict(settings)
+    sources = file.pop("cell_sources", {})
+    assert isinstance(sources, dict), "written by SweepFile.settings"
+    for source in sources.values():
+        make_known(OwnCell(**source))
+    sweep = Reader(parse_document(json.dumps(file), str(path)), path).read()
     return replace(sweep, text=text)
 
 
@@ -151,6 +158,12 @@ def read_sweep(path: Path, *, name: str | None = None, overrides: Sequence[str] 
     from rnnbench.search.reader import Reader
 
     return Reader(override(path, overrides, name, num_samples), path).read()
+
+
+def _sources(cells: Sequence[str]) -> dict[str, Any]:
+    """The files of a person's own cells, so that the sweep can go on without them."""
+    own = {cell: get_source(cell) for cell in cells}
+    return {cell: asdict(source) for cell, source in own.items() if source is not None}
 
 
 def _line(dimension: Dimension) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rnnbench.base.errors import DiskFullError, LeaseLostError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
+from rnnbench.cells.own import get_source
 from rnnbench.ledger.records import FINAL, EpochRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.plan import Scored, num_points, plan_confirm
@@ -145,6 +146,7 @@ class Runner:
             stop_file=str(self.stop.file),
             checkpoint_every_s=self.sweep.checkpoints.every_seconds,
             baselines=trial.key in self._first,
+            own_cell=asdict(own) if (own := get_source(spec.cell)) else None,
         )
 
     def _draw(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialTimeout
 from rnnbench.base.files import is_disk_full
 from rnnbench.base.secrets import redact
+from rnnbench.cells.own import OwnCell, make_known
 from rnnbench.trial.files import LOG
 from rnnbench.trial.job import Job
 
@@ -41,6 +42,8 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
         alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
     job = Job.from_dict(plain_job)
+    if job.own_cell:
+        make_known(OwnCell(**job.own_cell))
     stamp = {"key": job.key, "attempt": job.attempt}
     started = time.monotonic()
     status, outcome, error, category = "failed", _surroundings(job), None, None

@@ -35,6 +35,7 @@ class Job:
         until_epoch: Where a scheduler wants the trial handed back as `paused`; None trains to the end.
         stop_file: The trial saves a checkpoint and hands itself back as `interrupted` once this file exists.
         checkpoint_every_s: How often the trial saves what it can continue from.
+        own_cell: File, class name and source of a cell from a person's own file.
         baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
     """
 
@@ -49,6 +50,7 @@ class Job:
     stop_file: str | None = None
     checkpoint_every_s: float = 10.0
     baselines: bool = False
+    own_cell: Mapping[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a process border."""

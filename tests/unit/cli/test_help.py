@@ -8,6 +8,8 @@ from rnnbench.cli.app import app
 PLANNED = {
     "sweep",
     "bench",
+    "new",
+    "check",
     "resume",
     "cancel",
     "gc",
