@@ -19,7 +19,7 @@ USABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help install sweep test test-all test-faults check clean
+.PHONY: help install sweep test test-all test-faults check docs bench clean
 
 help:
 	@echo "make install    rnnbench into $(VENV)"
@@ -28,6 +28,8 @@ help:
 	@echo "make test-all   every test"
 	@echo "make test-faults  the fault list: processes killed, disks full, servers down; see docs/reliability.md"
 	@echo "make check      style, types, layers, and documents in step with the code"
+	@echo "make docs       docs/cells.md from the cells themselves"
+	@echo "make bench      how fast the cells are here; takes some ten minutes"
 	@echo "make clean      remove $(VENV) and every cache; runs/ stays"
 
 install: $(VENV)/.installed
@@ -52,6 +54,13 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy platform/rnnbench build/packages/rnnbench_tasks tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m rnnbench.cells.document benchmarks/results/cells.json > docs/cells.md
+
+bench: $(VENV)/.installed
+	mkdir -p benchmarks/results
+	$(BIN)/rnnbench bench cells --rounds 5 --json > benchmarks/results/cells.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

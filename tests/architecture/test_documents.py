@@ -46,7 +46,7 @@ def test_every_distribution_is_in_the_guide(kind: str) -> None:
 def test_links_of_the_documents_lead_somewhere() -> None:
     import re
 
-    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
@@ -67,3 +67,14 @@ def test_every_promise_of_reliability_names_a_test_that_exists_and_every_fault_h
     for name in faults - named:
         # A second test of the same promise.
         assert name.startswith(("test_fault_13_and_14_there", "test_fault_19_a_network")), name
+
+
+def test_the_page_of_the_cells_is_that_of_the_cells() -> None:
+    import json
+
+    from rnnbench.cells.document import render
+    from rnnbench.cells.table import CELLS
+
+    measured = json.loads((ROOT / "benchmarks" / "results" / "cells.json").read_text(encoding="utf-8"))
+    assert (ROOT / "docs" / "cells.md").read_text(encoding="utf-8") == render(CELLS, measured), "run: make docs"
+    assert {timing["cell"] for timing in measured["timings"]} >= {cell.name for cell in CELLS}, "run: make bench docs"

@@ -18,6 +18,7 @@ from rnnbench.cells.entry import CellEntry
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.load import load_cell
 from rnnbench.cells.lstm import LSTM
+from rnnbench.cells.network import RecurrentNetwork
 from rnnbench.cells.operations import Parts, Weights
 from rnnbench.cells.table import list_cells
 
@@ -87,7 +88,7 @@ def test_the_fast_form_equals_the_loop_at_any_size(rows: int, steps: int, inputs
 
 @every_form
 def test_the_closed_form_counts_the_parameters(entry: CellEntry, options: dict[str, Value]) -> None:
-    for inputs, units in [(1, 1), (3, 4), (88, 100)]:
+    for inputs, units in [(1, 2), (3, 4), (88, 100)]:
         cell = build(entry, options, inputs, units)
         assert sum(weight.numel() for weight in cell.parameters()) == entry.num_parameters(inputs, units, full(options))
 
@@ -99,6 +100,33 @@ def test_the_closed_form_counts_the_flops_of_the_step_loop(entry: CellEntry, opt
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         cell.unroll(x_BTI, cell.initial_state(x_BTI))
     assert counter.get_total_flops() == entry.flops_per_step(5, 7, full(options)) * rows * steps
+
+
+@every_form
+def test_padding_changes_neither_outputs_nor_gradients(entry: CellEntry, options: dict[str, Value]) -> None:
+    torch.manual_seed(0)
+    for bidirectional in (False, True):
+        network = RecurrentNetwork(lambda m, n: class_of(entry)(m, n, **options), 3, 4, 2, bidirectional=bidirectional).double()
+        lengths_B, x_BTI, results = torch.tensor([6, 2, 4]), draw(3, 6, 3), []
+        for filling in (0.0, 10.0):
+            padded_BTI = x_BTI.clone()
+            for row, length in enumerate(lengths_B.tolist()):
+                padded_BTI[row, length:] = filling
+            outputs_BTO, _ = network(padded_BTI, lengths_B)
+            summary_BO = network.summary(outputs_BTO, lengths_B)
+            results.append((summary_BO, *torch.autograd.grad((summary_BO**2).sum(), list(network.parameters()), materialize_grads=True)))
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+        alone_1TO, _ = network(x_BTI[1:2, :2])
+        torch.testing.assert_close(results[0][0][1:2], network.summary(alone_1TO), rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@every_form
+def test_cpu_and_gpu_agree(entry: CellEntry, options: dict[str, Value]) -> None:
+    cell, x_BTI = build(entry, options, 8, 16), draw(4, 20, 8)
+    expected_BTH = cell(x_BTI)[0]
+    torch.testing.assert_close(cell.cuda()(x_BTI.cuda())[0].cpu(), expected_BTH, rtol=1e-9, atol=1e-9)
 
 
 class FlippedGate(LSTM):

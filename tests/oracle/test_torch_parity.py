@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.elman import Elman
+from rnnbench.cells.greff import NoPeepholes
 from rnnbench.cells.gru import GRU
 from rnnbench.cells.lstm import LSTM
 from rnnbench.cells.network import RecurrentNetwork
@@ -37,6 +38,27 @@ def test_the_step_loop_equals_torchs_layer(name: str) -> None:
     expected_BTH, _ = layer(x_BTI)
     torch.testing.assert_close(cell.unroll(x_BTI, cell.initial_state(x_BTI))[0], expected_BTH, rtol=0, atol=1e-6)
     torch.testing.assert_close(cell(x_BTI)[0], expected_BTH, rtol=0, atol=1e-6)
+
+
+def test_greffs_np_equals_torchs_lstm_with_one_bias() -> None:
+    torch.manual_seed(0)
+    cell, layer, x_BTI = NoPeepholes(6, 9), torch.nn.LSTM(6, 9, batch_first=True), torch.randn(4, 15, 6)
+    for name, part in (("weight_ih", 1.0), ("bias_ih", 0.25), ("weight_hh", 1.0)):
+        layer.get_parameter(f"{name}_l0").data.copy_(cell.get_parameter(name) * part)
+    layer.get_parameter("bias_hh_l0").data.copy_(cell.bias_ih * 0.75)
+    expected_BTH, _ = layer(x_BTI)
+    torch.testing.assert_close(cell(x_BTI)[0], expected_BTH, rtol=0, atol=1e-6)
+    torch.testing.assert_close(cell.unroll(x_BTI, cell.initial_state(x_BTI))[0], expected_BTH, rtol=0, atol=1e-6)
+
+
+def test_projections_equal_torchs() -> None:
+    torch.manual_seed(0)
+    cell, layer, x_BTI = LSTM(6, 9, projection_size=4), torch.nn.LSTM(6, 9, batch_first=True, proj_size=4), torch.randn(4, 15, 6)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"):
+        layer.get_parameter(f"{name}_l0").data.copy_(cell.get_parameter(name))
+    expected_BTO, _ = layer(x_BTI)
+    torch.testing.assert_close(cell(x_BTI)[0], expected_BTO, rtol=0, atol=1e-6)
+    torch.testing.assert_close(cell.unroll(x_BTI, cell.initial_state(x_BTI))[0], expected_BTO, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", CELLS)

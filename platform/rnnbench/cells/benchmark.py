@@ -52,6 +52,7 @@ class Plan:
     Attributes:
         forms: See Timing.
         rounds: Each measures every cell once, so that a slow moment of the machine falls on all.
+        last_only: Whether the gradient comes from the last output alone, as a classifier's, and not from every one.
         flush_denormal: Whether numbers too small for full precision count as zero, as in every trial.
     """
 
@@ -64,6 +65,7 @@ class Plan:
     device: str = "cpu"
     forms: tuple[str, ...] = ("cell",)
     flush_denormal: bool = True
+    last_only: bool = False
 
 
 def describe_machine(plan: Plan) -> dict[str, Any]:
@@ -106,11 +108,11 @@ def _measure_size(plan: Plan, steps: int, units: int) -> Iterator[Timing]:
     times: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in runs}
     for key, run in runs.items():
         # The first call finds structures, picks kernels and compiles.
-        _time(run, x_BTI)
+        _time(run, x_BTI, plan)
         times[key] = []
     for _ in range(plan.rounds):
         for key, run in runs.items():
-            times[key].append(_time(run, x_BTI))
+            times[key].append(_time(run, x_BTI, plan))
     reference = [total for _, total in times[REFERENCE, "cell"]]
     for (name, form), pairs in times.items():
         ratios = sorted(total / base for (_, total), base in zip(pairs, reference, strict=True))
@@ -123,7 +125,7 @@ def _measure_size(plan: Plan, steps: int, units: int) -> Iterator[Timing]:
             units=units,
             forward_ms=1e3 * statistics.median(forward for forward, _ in pairs),
             total_ms=1e3 * statistics.median(total for _, total in pairs),
-            memory_mb=_memory(runs[name, form], x_BTI) / 2**20,
+            memory_mb=_memory(runs[name, form], x_BTI, plan) / 2**20,
             ratio=statistics.median(ratios),
             ratio_low=low,
             ratio_high=high,
@@ -154,12 +156,13 @@ def _build(name: str, form: str, units: int, device: str) -> Run | None:
     return compiled
 
 
-def _time(run: Run, x_BTI: Tensor) -> tuple[float, float]:
+def _time(run: Run, x_BTI: Tensor, plan: Plan) -> tuple[float, float]:
     """Seconds of the forward pass, and of both."""
     begun = _now(x_BTI)
     outputs_BTH = run(x_BTI)
     forward = _now(x_BTI)
-    outputs_BTH.backward(torch.ones_like(outputs_BTH))
+    wanted = outputs_BTH[:, -1] if plan.last_only else outputs_BTH
+    wanted.backward(torch.ones_like(wanted))
     ended = _now(x_BTI)
     x_BTI.grad = None
     return forward - begun, ended - begun
@@ -171,12 +174,12 @@ def _now(x_BTI: Tensor) -> float:
     return time.perf_counter()
 
 
-def _memory(run: Run, x_BTI: Tensor) -> float:
+def _memory(run: Run, x_BTI: Tensor, plan: Plan) -> float:
     """Bytes that the forward pass leaves for the backward pass; on a GPU the peak of both above what was there before."""
     if x_BTI.is_cuda:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        _time(run, x_BTI)
+        _time(run, x_BTI, plan)
         return torch.cuda.max_memory_allocated() - before
     kept: dict[int, int] = {}
 

@@ -196,7 +196,7 @@ class _Unrolled(torch.autograd.Function):
         # Shared operations add to the gates in place.
         gates_TBG = torch.nn.functional.linear(call.x_TBI, *call.projection) if call.projection else call.x_TBI.clone()
         widths, state, sequence = list(structure.widths), call.state, [call.state]
-        lengths = {name: call.result_length(name) for name in like.operations}
+        lengths = {name: operands[0].shape[-1] for name, operands in call.weights.operands.items() if operands}
         recording = _Recording(call.weights, gates_TBG, widths, lengths)
         gates = zip(*(gate_TBH.unbind(0) for gate_TBH in gates_TBG.split(widths, dim=-1)), strict=True)
         for place, parts in enumerate(gates):
@@ -245,11 +245,6 @@ class _Call:
         self.state = tuple(next(rest) for _ in range(num_states))
         operands = {name: tuple(next(rest) for _ in like.operands[name]) for name in like.operations}
         self.weights = Weights(like.operations, operands)
-
-    def result_length(self, name: str) -> int:
-        """P of an operation that is not shared."""
-        operands = self.weights.operands[name]
-        return operands[0].shape[-1] if operands else self.state[0].shape[-1]
 
 
 class _Chain:
@@ -367,7 +362,7 @@ class _Block:
 
     def _make_room(self, known: dict[Leaf, Tensor]) -> None:
         """Gradients of leaves, those of a product's result side by side for the next product."""
-        chain, structure, weights = self.chain, self.chain.structure, self.chain.weights
+        structure, weights = self.chain.structure, self.chain.weights
         steps = known["state", "", 0].shape[:-1]
         new_empty = known["state", "", 0].new_empty
         self.gates_TBG = new_empty(*steps, sum(structure.widths))
@@ -381,7 +376,8 @@ class _Block:
                 start = sum(structure.widths[: places.start])
                 self.result_grads[name] = self.gates_TBG[..., start : start + sum(structure.widths[places])]
             else:
-                self.result_grads[name] = new_empty(*steps, chain.call.result_length(name))
+                length = sum(known["result", name, part].shape[-1] for part in range(operation.num_gates))
+                self.result_grads[name] = new_empty(*steps, length)
                 for place, part in enumerate(self.result_grads[name].chunk(operation.num_gates, dim=-1)):
                     self.targets["result", name, place] = part.unbind(0)
         for leaf in structure.leaves:

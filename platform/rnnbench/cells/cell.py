@@ -112,9 +112,9 @@ class Cell(Layer):
         if not self.noise.zoneout:
             return self._run(self.step, "masked", weights, widths, gates_TBG, None, state)
         # The masks travel with the gates.
-        masks_TBS = gates_TBG.new_full((*gates_TBG.shape[:2], len(state) * self.hidden_size), self.noise.zoneout)
+        masks_TBS = gates_TBG.new_full((*gates_TBG.shape[:2], sum(part.shape[-1] for part in state)), self.noise.zoneout)
         masks_TBS = torch.bernoulli(masks_TBS) if self.training else masks_TBS
-        widths = [*widths, *([self.hidden_size] * len(state))]
+        widths = [*widths, *(part.shape[-1] for part in state)]
         return self._run(self._zoned_step, "zoned", weights, widths, torch.cat([gates_TBG, masks_TBS], dim=-1), None, state)
 
     def _zoned_step(self, weights: Weights, gates: Parts, state: State) -> State:

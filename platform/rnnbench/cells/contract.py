@@ -59,7 +59,8 @@ def check_shapes(build: Build) -> None:
     """Outputs are (B, T, H); a state has as many parts as at the beginning, rows first."""
     cell, x_BTI = build(3, 4), draw(5, 6, 3)
     outputs_BTH, end = cell(x_BTI)
-    assert outputs_BTH.shape == (5, 6, 4), f"outputs have shape {tuple(outputs_BTH.shape)}, must be (5, 6, 4) for 5 rows, 6 steps, 4 units"
+    wanted = (5, 6, cell.output_size)
+    assert outputs_BTH.shape == wanted, f"outputs have shape {tuple(outputs_BTH.shape)}, must be {wanted} for 5 rows and 6 steps"
     begin = cell.initial_state(x_BTI)
     assert [part.shape for part in end] == [part.shape for part in begin], "the state after the sequence has other shapes than before it"
 

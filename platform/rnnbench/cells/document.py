@@ -67,9 +67,9 @@ def _latex(equation: str) -> str:
     text = re.sub(r"\bs\(", r"\\sigma(", text)
     text = re.sub(r"\^\(([^)]*)\)", r"^{\1}", text)
     for name, latex in _FUNCTIONS.items():
-        text = re.sub(rf"\b{name}\b", lambda _, latex=latex: latex, text)
+        text = re.sub(rf"\b{name}\b", latex.replace("\\", r"\\"), text)
     for name in _GREEK:
-        text = re.sub(rf"\b{name}\b", lambda _, name=name: f"\\{name}", text)
+        text = re.sub(rf"\b{name}\b", rf"\\{name}", text)
     return text.replace(" * ", r" \odot ")
 
 

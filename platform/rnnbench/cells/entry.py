@@ -21,6 +21,7 @@ class CellEntry:
         flop_count: Matrix products of one row and one step forward (a multiply-add is 2).
         fast_form: How a sequence is computed.
         parameters: The `cell.*` parameters.
+        output_count: Size of an output from units and options; None: the units.
         is_control: Whether it is no recurrent network.
         can_learn_state: Whether the state before the first step can be anything but its own.
         has_recurrent_weights: Whether a state passes through weights, so that noise can be put there.
@@ -37,6 +38,7 @@ class CellEntry:
     flop_count: Count
     fast_form: str
     parameters: tuple[Parameter, ...] = ()
+    output_count: Callable[[int, Mapping[str, Value]], int] | None = None
     is_control: bool = False
     has_recurrent_weights: bool = True
     can_learn_state: bool = True
@@ -52,3 +54,7 @@ class CellEntry:
     def flops_per_step(self, inputs: int, units: int, parameters: Mapping[str, Value] | None = None) -> int:
         """FLOPs of the matrix products of one row and one step forward."""
         return self.flop_count(inputs, units, self.options(parameters or {}))
+
+    def output_size(self, units: int, parameters: Mapping[str, Value] | None = None) -> int:
+        """Size of an output of N units."""
+        return units if self.output_count is None else self.output_count(units, self.options(parameters or {}))

@@ -12,13 +12,15 @@ class Layer(nn.Module):
     """One layer of a network, whose state lets a sequence go on where it stopped.
 
     Attributes:
-        hidden_size: H, the size of an output.
+        hidden_size: Units, H.
+        output_size: Of an output, O; H except where a cell projects it.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.output_size = hidden_size
 
     def initial_state(self, x_BTI: Tensor) -> State:
         """The state before the first step: a tuple of tensors, rows first."""

@@ -46,7 +46,7 @@ class RecurrentNetwork(nn.Module):
     """Layers of one kind of cell.
 
     Attributes:
-        output_size: Size of an output: hidden_size, or twice that in both directions.
+        output_size: Size of an output: the cell's, or twice that in both directions.
     """
 
     def __init__(
@@ -63,9 +63,11 @@ class RecurrentNetwork(nn.Module):
         self.hidden_size = hidden_size
         self.bidirectional = bidirectional
         self.around = around = around or Surroundings()
-        self.output_size = hidden_size * (2 if bidirectional else 1)
+        first = build_cell(input_size, hidden_size)
+        self._one_way = first.output_size
+        self.output_size = first.output_size * (2 if bidirectional else 1)
         sizes = input_sizes(input_size, self.output_size, num_layers, around.connections)
-        self.forwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes)
+        self.forwards = nn.ModuleList([first, *(build_cell(size, hidden_size) for size in sizes[1:])])
         self.backwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes) if bidirectional else nn.ModuleList()
         for cell in (*self.forwards, *self.backwards):
             if isinstance(cell, Cell):
@@ -117,7 +119,7 @@ class RecurrentNetwork(nn.Module):
         if not self.bidirectional:
             return last_BO
         # The backward direction has read everything when it is at the first step.
-        return torch.cat([last_BO[:, : self.hidden_size], outputs_BTO[:, 0, self.hidden_size :]], dim=-1)
+        return torch.cat([last_BO[:, : self._one_way], outputs_BTO[:, 0, self._one_way :]], dim=-1)
 
     def _start(self, place: int, x_BTI: Tensor) -> State | None:
         return None if self.starts is None else self.starts[place](x_BTI)

@@ -66,8 +66,7 @@ def mask_products(weights: Weights, share: float, rows: int) -> Weights:
         if isinstance(operation, Product):
             size = operands[name][0].shape[-2]
             mask_BV = torch.nn.functional.dropout(operands[name][0].new_ones(rows, size), share)
-            fields = (operation.name, operation.num_gates, operation.shared, operation.bias, operation.num_inputs, operation.input_sized)
-            operations[name] = Masked(*fields)
+            operations[name] = Masked(**vars(operation))
             operands[name] = (*operands[name], mask_BV)
     return Weights(operations, operands)
 

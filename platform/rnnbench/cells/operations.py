@@ -24,6 +24,7 @@ class Product:
         bias: Whether it has a bias of its own, beside that of the input's share.
         num_inputs: Parts of the argument.
         input_sized: "argument" or "result" where that is as long as the input instead of a multiple of H.
+        num_results, num_arguments: P and V where they are neither; 0: see above.
     """
 
     name: str
@@ -32,11 +33,13 @@ class Product:
     bias: bool = False
     num_inputs: int = 1
     input_sized: str = ""
+    num_results: int = 0
+    num_arguments: int = 0
 
     def register(self, cell: nn.Module, inputs: int, units: int) -> None:
         """Gives the cell the parameters."""
-        num_results = inputs if self.input_sized == "result" else self.num_gates * units
-        num_arguments = inputs if self.input_sized == "argument" else self.num_inputs * units
+        num_results = self.num_results or (inputs if self.input_sized == "result" else self.num_gates * units)
+        num_arguments = self.num_arguments or (inputs if self.input_sized == "argument" else self.num_inputs * units)
         cell.register_parameter(f"weight_{self.name}", nn.Parameter(torch.empty(num_results, num_arguments)))
         if self.bias:
             cell.register_parameter(f"bias_{self.name}", nn.Parameter(torch.empty(num_results)))

@@ -18,7 +18,7 @@ def num_weights(entry: CellEntry, inputs: int, units: int, parameters: Mapping[s
         parameters: A trial's, by full name.
     """
     layers, directions = int(parameters["network.num_layers"] or 1), 2 if parameters["network.bidirectional"] else 1
-    more = directions * units + (inputs if parameters["network.connections"] == "skip" else 0)
+    more = directions * entry.output_size(units, parameters) + (inputs if parameters["network.connections"] == "skip" else 0)
     first = entry.num_parameters(inputs, units, parameters)
     return directions * (first + (layers - 1) * entry.num_parameters(more, units, parameters))
 

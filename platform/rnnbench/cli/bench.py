@@ -30,6 +30,7 @@ def bench_cells(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     peers: Annotated[bool, typer.Option("--peers", help="Also each cell's loop by plain autograd, and by torch.compile.")] = False,
     denormals: Annotated[bool, typer.Option("--denormals", help="Keep denormal numbers, which trials flush to zero.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Gradients from the last output alone, as a classifier's.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Forward and backward of every cell, its memory, and its time over that of torch.nn.LSTM of the same size.
@@ -42,7 +43,7 @@ def bench_cells(
     names = tuple(resolve_cell(name, Path.cwd()).name for name in cells or [entry.name for entry in list_cells()])
     plan = Plan(
         names, batch, tuple(steps or (64, 512)), tuple(units or (32, 128, 256)), rounds, threads, device,
-        ("cell", "eager", "compiled") if peers else ("cell",), not denormals,
+        ("cell", "eager", "compiled") if peers else ("cell",), not denormals, last,
     )  # fmt: skip
     timings = []
     with people().status("measuring") as status:

@@ -48,6 +48,7 @@ def cells(
                     "parameters": [asdict(parameter) for parameter in cell.parameters],
                     "num_parameters": {"inputs": inputs, "units": units, "count": cell.num_parameters(inputs, units)},
                     "flops_per_step": cell.flops_per_step(inputs, units),
+                    "fast_form": cell.fast_form,
                 }
                 for cell in chosen
             ]
@@ -69,6 +70,7 @@ def cells(
     count, flops = cell.num_parameters(inputs, units), cell.flops_per_step(inputs, units)
     console.print(f"\nstates: {', '.join(cell.state_names)}", markup=False)
     console.print(f"{count} parameters and {flops} FLOPs a step for {inputs} inputs and {units} units", markup=False)
+    console.print(f"computed by: {cell.fast_form}", markup=False)
     for parameter in cell.parameters:
         console.print(f"{parameter.name}: {parameter.help}; {parameter.allowed()}, default {parameter.default}", markup=False)
 

@@ -45,6 +45,13 @@ def _greff(name: str, target: str, summary: str, changed: tuple[str, ...], gates
     )
 
 
+def _projected(units: int, options: Mapping[str, Value]) -> int:
+    """Size of an LSTM's h."""
+    size = options["projection_size"]
+    assert isinstance(size, int), "checked when the sweep file was read"
+    return size or units
+
+
 LSTMS = (
     CellEntry(
         name="lstm",
@@ -57,14 +64,26 @@ LSTMS = (
             "g = tanh(W_g x + b_g + R_g h- + c_g)",
             "o = s(W_o x + b_o + R_o h- + c_o)",
             "c = f * c- + i * g",
-            "h = o * tanh(c)",
+            "h = o * tanh(c), or W_r (o * tanh(c)) with a projection",
         ),
         target="rnnbench.cells.lstm:LSTM",
         state_names=("h", "c"),
-        parameter_count=lambda m, n, _: 4 * n * (m + n + 2),
-        flop_count=lambda m, n, _: 8 * n * (m + n),
+        parameter_count=lambda m, n, o: 4 * n * (m + _projected(n, o) + 2) + (n * _projected(n, o) if o["projection_size"] else 0),
+        flop_count=lambda m, n, o: 8 * n * (m + _projected(n, o)) + (2 * n * _projected(n, o) if o["projection_size"] else 0),
         fast_form=FUSED,
-        parameters=(FORGET_BIAS,),
+        parameters=(
+            FORGET_BIAS,
+            Parameter(
+                "cell.projection_size",
+                "int",
+                0,
+                "size that h is projected to, below the hidden size; 0: none",
+                low=0,
+                high=65_536,
+                is_later=True,
+            ),
+        ),
+        output_count=_projected,
     ),
     CellEntry(
         name="tutorial_lstm",

@@ -7,7 +7,7 @@ from rnnbench.base.parameters import Parameter, Value
 from rnnbench.cells.entries.simple import BPTT
 from rnnbench.cells.entry import CellEntry
 
-SCAN = "parallel scan"
+SCAN = "block by block on a CPU, one parallel scan on a GPU"
 
 
 def heads(units: int, options: Mapping[str, Value]) -> int:

@@ -1,0 +1,94 @@
+"""Two networks for sequence to sequence: one reads the source, the other writes the target and may attend to what the first has read.
+
+The source's summary enters every step of the decoder (Cho et al. 2014, arXiv:1406.1078), so any cell serves, whatever its state.
+With attention each of the decoder's outputs s asks all valid source outputs m: out = tanh(W_o [s, sum of softmax(score(s, m)) m] + b).
+"""
+# Shapes: B batch, S source steps, T target steps, I source inputs, E target inputs, M size of a source output, D of a decoder output.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.cells.bptt import State
+from rnnbench.cells.network import RecurrentNetwork
+from rnnbench.cells.pooling import mask_of
+
+Attention = Literal["none", "additive", "dot"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the encoder leaves: its outputs (B, S, M), which of them are valid (B, S), and their summary (B, M)."""
+
+    outputs_BSM: Tensor
+    mask_BS: Tensor
+    summary_BM: Tensor
+
+    def repeat(self, times: int) -> "Memory":
+        """Each row so many times, one after the other, for as many hypotheses of a beam search."""
+        return Memory(*(part.repeat_interleave(times, dim=0) for part in (self.outputs_BSM, self.mask_BS, self.summary_BM)))
+
+
+class EncoderDecoder(nn.Module):
+    """Args: the decoder reads target inputs and the encoder's summary, E + M; it reads in one direction."""
+
+    def __init__(self, encoder: RecurrentNetwork, decoder: RecurrentNetwork, attention: Attention = "additive") -> None:
+        super().__init__()
+        if decoder.bidirectional:
+            raise ValueError("a decoder cannot read what it has not written: bidirectional must be false")
+        self.encoder, self.decoder = encoder, decoder
+        self.output_size = decoder.output_size
+        self.attention: nn.Module | None = None
+        if attention != "none":
+            build = _Additive if attention == "additive" else _Dot
+            self.attention = build(decoder.output_size, encoder.output_size)
+            self.combine = nn.Linear(decoder.output_size + encoder.output_size, decoder.output_size)
+
+    def encode(self, source_BSI: Tensor, lengths_B: Tensor | None = None) -> Memory:
+        """Reads the source."""
+        outputs_BSM, _ = self.encoder(source_BSI, lengths_B)
+        return Memory(outputs_BSM, mask_of(outputs_BSM, lengths_B), self.encoder.summary(outputs_BSM, lengths_B))
+
+    def decode(self, memory: Memory, target_BTE: Tensor, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Outputs (B, T, D) for target inputs, all at once (teacher forcing) or a step at a time with the state carried on."""
+        summary_BTM = memory.summary_BM.unsqueeze(1).expand(-1, target_BTE.shape[1], -1)
+        outputs_BTD, end = self.decoder(torch.cat([target_BTE, summary_BTM], dim=-1), state=state)
+        if self.attention is None:
+            return outputs_BTD, end
+        scores_BTS = self.attention(outputs_BTD, memory.outputs_BSM).masked_fill(~memory.mask_BS.unsqueeze(1), -torch.inf)
+        context_BTM = scores_BTS.softmax(-1) @ memory.outputs_BSM
+        return self.combine(torch.cat([outputs_BTD, context_BTM], dim=-1)).tanh(), end
+
+    def forward(self, source_BSI: Tensor, target_BTE: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+        """Outputs (B, T, D) with teacher forcing."""
+        return self.decode(self.encode(source_BSI, lengths_B), target_BTE)[0]
+
+
+class _Additive(nn.Module):
+    """score(s, m) = v . tanh(W s + U m + b). Source: Bahdanau, Cho, Bengio 2015, arXiv:1409.0473."""
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, query_size)
+        self.key = nn.Linear(key_size, query_size, bias=False)
+        self.score = nn.Linear(query_size, 1, bias=False)
+
+    def forward(self, queries_BTD: Tensor, keys_BSM: Tensor) -> Tensor:
+        inner_BTSD = (self.query(queries_BTD).unsqueeze(2) + self.key(keys_BSM).unsqueeze(1)).tanh()
+        scores_BTS: Tensor = self.score(inner_BTSD).squeeze(-1)
+        return scores_BTS
+
+
+class _Dot(nn.Module):
+    """score(s, m) = (W s) . m / sqrt(M). Source: Luong, Pham, Manning 2015, arXiv:1508.04025 ("general"), scaled."""
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, key_size, bias=False)
+
+    def forward(self, queries_BTD: Tensor, keys_BSM: Tensor) -> Tensor:
+        scores_BTS: Tensor = self.query(queries_BTD) @ keys_BSM.mT * keys_BSM.shape[-1] ** -0.5
+        return scores_BTS
