@@ -38,10 +38,10 @@ sweep: $(VENV)/.installed
 	$(BIN)/rnnbench sweep $(FILE) $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v tests/faults --long $(ARGS)
