@@ -26,6 +26,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return harness.undisturbed(tmp_path_factory, "sixty", SIXTY)
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_fault_01_a_driver_killed_at_random_moments_loses_nothing(executor: str, tmp_path: Path, undisturbed: bytes, long: bool) -> None:
     seed = random.randrange(2**32)

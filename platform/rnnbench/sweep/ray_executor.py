@@ -43,9 +43,19 @@ _QUIET = {
 PLACED = "placed"
 # Ray notices a lost node by a closed connection, or after some missed health checks.
 NODE_NOTICE_S = 20.0
+# A private Ray whose node is gone hands out nothing and says nothing.
+NODE_CHECK_S = 2.0
+MAX_RAY_DEATHS = 3
 # Linux's limit for the path of a socket, and what Ray puts behind the temporary folder.
 MAX_SOCKET_PATH = 107
 _SOCKET_TAIL = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
+
+
+log = logging.getLogger(__name__)
+
+
+class _RayDied(Exception):  # not a mistake of anybody's
+    """The private Ray has lost its only node."""
 
 
 class RayExecutor:
@@ -80,13 +90,37 @@ class RayExecutor:
         _check_machine(self.address)
         _secure(self.address, insecure=self.insecure)
         logging.getLogger("ray").setLevel(logging.ERROR)
+        deaths = 0
+        while True:
+            ended = 0
+
+            def record_ended(event: Event) -> None:
+                nonlocal ended
+                ended += event["kind"] == "finished" and event["status"] != "interrupted"
+                record(event)
+
+            try:
+                self._run_until_done(next_job, record_ended)
+                return
+            except _RayDied as error:
+                deaths = 1 if ended else deaths + 1
+                if deaths == MAX_RAY_DEATHS:
+                    raise InputError(
+                        f"Ray's processes on this machine died {deaths} times before a trial had ended; "
+                        "look for what kills them (memory, a limit of the site), or say --executor inline"
+                    ) from error
+                log.warning("Ray's processes on this machine died; they are started again")
+
+    def _run_until_done(self, next_job: NextJob, record: Record) -> None:
+        """Raises: _RayDied."""
         import ray
         from ray import tune
 
         scratch = Path(tempfile.mkdtemp(prefix="rnnbench-tune-"))
         terminate = signal.getsignal(signal.SIGTERM)
+        is_private = self.address == "local"
         # With an address of a running Ray, num_cpus must not be given.
-        num_cpus = (self.num_cpus or max(available_cpus(), self.cpus_per_trial)) if self.address == "local" else None
+        num_cpus = (self.num_cpus or max(available_cpus(), self.cpus_per_trial)) if is_private else None
         try:
             ray.init(address=self.address, num_cpus=num_cpus, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -107,7 +141,11 @@ class RayExecutor:
                     trial_dirname_creator=_trial_name,
                 ),
                 run_config=tune.RunConfig(
-                    name="tune", storage_path=str(scratch), verbose=0, callbacks=[_recorder(record)], log_to_file=False
+                    name="tune",
+                    storage_path=str(scratch),
+                    verbose=0,
+                    callbacks=[_recorder(record, is_private=is_private)],
+                    log_to_file=False,
                 ),
             ).fit()
         finally:
@@ -224,7 +262,8 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
     return ClaimingSearcher(next_job)
 
 
-def _recorder(record: Record) -> Any:  # a ray Callback
+def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
+    import ray
     from ray.tune import Callback
 
     class Recorder(Callback):
@@ -234,6 +273,7 @@ def _recorder(record: Record) -> Any:  # a ray Callback
             self.record = record
             self.finished: set[str] = set()
             self.nodes: dict[str, str] = {}
+            self.next_check = time.monotonic() + NODE_CHECK_S
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # see ClaimingSearcher
@@ -251,9 +291,23 @@ def _recorder(record: Record) -> Any:  # a ray Callback
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             if trial.trial_id in self.finished:
                 return
-            job = trial.config["job"]
             error = _error_text(trial)
-            status, category = _loss(error, self.nodes.pop(trial.trial_id, None))
+            self._record_loss(trial, error, *_loss(error, self.nodes.pop(trial.trial_id, None)))
+
+        def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+            if not is_private or time.monotonic() < self.next_check:
+                return
+            self.next_check = time.monotonic() + NODE_CHECK_S
+            if any(node["Alive"] for node in ray.nodes()):
+                return
+            for trial in trials:
+                if not trial.is_finished() and trial.trial_id not in self.finished:
+                    self._record_loss(trial, "Ray's processes on this machine died", "interrupted", "node_lost")
+            raise _RayDied
+
+        def _record_loss(self, trial: Any, error: str, status: str, category: str) -> None:
+            self.finished.add(trial.trial_id)
+            job = trial.config["job"]
             lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
             self.record(lost | {"error": error, "category": category, "wall_s": None})
 
@@ -271,18 +325,21 @@ def _loss(error: str, node: str | None) -> tuple[str, str]:
     """Status and category of an attempt whose worker is gone, from Ray's own words and what it knows of the node."""
     if "OutOfMemoryError" in error:
         return "failed", "oom"
-    if "was preempted" in error or (node is not None and _is_lost(node, patient="unavailable" in error)):
+    if "was preempted" in error or _is_lost(node, patient="unavailable" in error):
         return "interrupted", "node_lost"
     return "failed", "worker_killed"
 
 
-def _is_lost(node: str, *, patient: bool) -> bool:
-    """Whether a machine of the cluster has gone; `patient` where its silence may not have been noticed yet."""
+def _is_lost(node: str | None, *, patient: bool) -> bool:
+    """Whether a machine of the cluster has gone, or, for a trial that was nowhere yet, every machine.
+
+    `patient` where its silence may not have been noticed yet.
+    """
     import ray
 
     deadline = time.monotonic() + (NODE_NOTICE_S if patient else 0.0)
     while True:
-        if not any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
+        if not any(each["Alive"] and node in (each["NodeID"], None) for each in ray.nodes()):
             return True
         if time.monotonic() >= deadline:
             return False
