@@ -204,7 +204,7 @@ def mogrifier(w: Weights, xs: Array, options: Mapping[str, Value]) -> list[Array
                 x = 2 * s(w[f"weight_q{number}"] @ h) * x  # the paper's own recursion
             else:
                 h = 2 * s(w[f"weight_r{number}"] @ x) * h
-        i, f, g, o = np.split(w["weight_xh"] @ x + w["bias_xh"] + w["weight_hh"] @ h, 4)
+        i, f, g, o = np.split(w["weight_xh"] @ np.concatenate([x, h]) + w["bias_xh"], 4)
         c = s(f) * c + s(i) * np.tanh(g)
         h = s(o) * np.tanh(c)
         out.append(h)

@@ -51,6 +51,7 @@ def test_greffs_np_equals_torchs_lstm_with_one_bias() -> None:
     torch.testing.assert_close(cell.unroll(x_BTI, cell.initial_state(x_BTI))[0], expected_BTH, rtol=0, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 def test_projections_equal_torchs() -> None:
     torch.manual_seed(0)
     cell, layer, x_BTI = LSTM(6, 9, projection_size=4), torch.nn.LSTM(6, 9, batch_first=True, proj_size=4), torch.randn(4, 15, 6)

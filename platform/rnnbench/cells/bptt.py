@@ -107,6 +107,8 @@ def find_structure(step: Step, weights: Weights, gates_BG: Tensor, widths: Seque
     def source(tensor: Tensor) -> Source:
         if id(tensor) in known:
             return Source(known[id(tensor)], ())
+        if not tensor.requires_grad:
+            return Source(None, ())
         found = torch.autograd.grad(tensor, list(leaves.values()), torch.ones_like(tensor), allow_unused=True, retain_graph=True)
         reached = (place for place, grad in zip(leaves, found, strict=True) if grad is not None)  # type: ignore[redundant-expr]  # torch's
         return Source(None, tuple(reached))
@@ -159,6 +161,9 @@ class _Recording(Weights):
 
     def __init__(self, weights: Weights, gates_TBG: Tensor, widths: Sequence[int], results: dict[str, int]) -> None:
         super().__init__(weights.operations, weights.operands)
+        # For each gate its steps. Views are made once and shared: they are a good part of what a small step costs.
+        steps = [gate_TBH.unbind(0) for gate_TBH in gates_TBG.split(list(widths), dim=-1)]
+        self.gates = list(zip(*steps, strict=True))
         self.step = 0
         self.results: dict[str, Tensor] = {}
         self.kept: dict[str, list[Tensor]] = {}
@@ -168,12 +173,16 @@ class _Recording(Weights):
                 continue
             if operation.shared:
                 places = self.shared_gates[name]
-                first = sum(widths[: places.start])
-                result_TBP = gates_TBG[..., first : first + sum(widths[places])]
+                first, parts = sum(widths[: places.start]), list(zip(*steps[places], strict=True))
+                whole = places.stop - places.start > 1
+                result = gates_TBG[..., first : first + sum(widths[places])].unbind(0) if whole else steps[places.start]
             else:
                 result_TBP = self.results[name] = gates_TBG.new_empty(*gates_TBG.shape[:-1], results[name])
-            parts = list(zip(*(part.unbind(0) for part in result_TBP.chunk(operation.num_gates, dim=-1)), strict=True))
-            self._steps[name] = operation, weights.operands[name], result_TBP.unbind(0), parts
+                result = result_TBP.unbind(0)
+                parts = list(zip(*(part.unbind(0) for part in result_TBP.chunk(operation.num_gates, dim=-1)), strict=True))
+            # A product is faster by rows.
+            operands = tuple(operand.contiguous() for operand in weights.operands[name])
+            self._steps[name] = operation, operands, result, parts
 
     def apply(self, name: str, v_BH: Tensor | Parts, gates: Parts = ()) -> Parts:
         """See Weights."""
@@ -198,8 +207,7 @@ class _Unrolled(torch.autograd.Function):
         widths, state, sequence = list(structure.widths), call.state, [call.state]
         lengths = {name: operands[0].shape[-1] for name, operands in call.weights.operands.items() if operands}
         recording = _Recording(call.weights, gates_TBG, widths, lengths)
-        gates = zip(*(gate_TBH.unbind(0) for gate_TBH in gates_TBG.split(widths, dim=-1)), strict=True)
-        for place, parts in enumerate(gates):
+        for place, parts in enumerate(recording.gates):
             recording.step = place
             state = step(recording, parts, state)
             sequence.append(state)
@@ -230,8 +238,17 @@ class _Unrolled(torch.autograd.Function):
         ends = [torch.stack([state[0] for state in states]), *states[-1][1:]]
         wanted = [tensor is not None and tensor.requires_grad for tensor in tensors]
         leaves = [tensor for tensor, is_wanted in zip(tensors, wanted, strict=True) if is_wanted]
-        found = iter(torch.autograd.grad(ends, leaves, grads, create_graph=True, allow_unused=True))
+        known = [(end, grad) for end, grad in zip(ends, grads, strict=True) if end.requires_grad]
+        found = iter(
+            torch.autograd.grad([end for end, _ in known], leaves, [grad for _, grad in known], create_graph=True, allow_unused=True)
+        )
         return None, None, None, None, *(next(found) if is_wanted else None for is_wanted in wanted)
+
+
+def blocks(steps: int, elements: int) -> list[tuple[int, int]]:
+    """First step and end of each block, for so many elements a step."""
+    length = max(1, BLOCK_ELEMENTS // elements)
+    return [(first, min(first + length, steps)) for first in range(0, steps, length)]
 
 
 class _Call:
@@ -276,12 +293,12 @@ class _Chain:
 
     def pull(self, grads: Sequence[Tensor]) -> Iterator[Tensor | None]:
         """From the gradients of the outputs and of the other states' ends to those of everything that went in."""
-        outputs_TBH, num_steps = grads[0], len(grads[0])
-        length = min(num_steps, max(1, BLOCK_ELEMENTS // outputs_TBH[0].numel()))
+        outputs_TBH = grads[0]
+        spans = blocks(len(outputs_TBH), outputs_TBH[0].numel())
         running = [outputs_TBH[-1], *grads[1:]]
-        for last in range(num_steps, 0, -length):
-            first = max(0, last - length)
-            block = _Block(self, first, last, outputs_TBH)
+        room = _Room(self.structure, self.weights, self.known(*spans[0]))
+        for first, last in reversed(spans):
+            block = _Block(self, room, first, last, outputs_TBH)
             running = block.pull(running)
             block.add_gradients(first, last)
         yield self.x_grad
@@ -289,6 +306,47 @@ class _Chain:
         yield from running
         for operands in self.sums.values():
             yield from operands
+
+
+class _Room:
+    """Gradients of the leaves over a block of steps, used for one block after the other.
+
+    Attributes:
+        gates_TBG: Of all gates.
+        results: Of each operation's result, as a whole.
+        result_steps: Their steps.
+        targets: Of each leaf, its steps.
+        outputs_TBH: Of the first state.
+    """
+
+    def __init__(self, structure: Structure, weights: Weights, known: dict[Leaf, Tensor]) -> None:
+        steps = known["state", "", 0].shape[:-1]
+        new_empty = known["state", "", 0].new_empty
+        self.gates_TBG = new_empty(*steps, sum(structure.widths))
+        self.results: dict[str, Tensor] = {}
+        self.result_steps: dict[str, Sequence[Tensor]] = {}
+        self.targets: dict[Leaf, Sequence[Tensor]] = {}
+        for place, gate_TBH in enumerate(self.gates_TBG.split(list(structure.widths), dim=-1)):
+            self.targets["gate", "", place] = gate_TBH.unbind(0)
+        for name, operation in weights.operations.items():
+            if operation.shared:
+                places = weights.shared_gates[name]
+                start = sum(structure.widths[: places.start])
+                self.results[name] = self.gates_TBG[..., start : start + sum(structure.widths[places])]
+                alone = places.stop - places.start == 1
+            else:
+                length = sum(known["result", name, part].shape[-1] for part in range(operation.num_gates))
+                # Side by side for the next product.
+                self.results[name] = new_empty(*steps, length)
+                for place, part in enumerate(self.results[name].chunk(operation.num_gates, dim=-1)):
+                    self.targets["result", name, place] = part.unbind(0)
+                alone = operation.num_gates == 1
+            one = ("gate", "", places.start) if operation.shared else ("result", name, 0)
+            self.result_steps[name] = self.targets[one] if alone else self.results[name].unbind(0)
+        self.outputs_TBH = torch.empty_like(known["state", "", 0])
+        for leaf in structure.leaves:
+            if leaf[0] == "state":
+                self.targets[leaf] = (torch.empty_like(known[leaf]) if leaf[2] else self.outputs_TBH).unbind(0)
 
 
 class _Link:
@@ -305,7 +363,8 @@ class _Link:
         self.ways = []
         if source.reaches:
             wanted = [leaves[leaf] for leaf in source.reaches]
-            found = torch.autograd.grad(tensor, wanted, torch.ones_like(tensor), retain_graph=True)
+            # Ones that take no memory.
+            found = torch.autograd.grad(tensor, wanted, tensor.new_ones(()).expand_as(tensor), retain_graph=True)
             for leaf, diagonal_TBH in zip(source.reaches, found, strict=True):
                 self.ways.append((block.is_first(leaf), diagonal_TBH.unbind(0), block.targets[leaf]))
 
@@ -327,8 +386,9 @@ class _Link:
 class _Block:
     """Some consecutive steps of the backward pass: their elementwise parts at once, then the chain."""
 
-    def __init__(self, chain: _Chain, first: int, last: int, outputs_TBH: Tensor) -> None:
+    def __init__(self, chain: _Chain, room: _Room, first: int, last: int, outputs_TBH: Tensor) -> None:
         self.chain, structure, weights = chain, chain.structure, chain.weights
+        self.room, self.targets, self.num_steps = room, room.targets, last - first
         known = chain.known(first, last)
         with torch.enable_grad():
             leaves = {leaf: known[leaf].detach().requires_grad_() for leaf in structure.leaves}
@@ -337,13 +397,18 @@ class _Block:
             gates = tuple(values["gate", "", place] for place in range(len(structure.widths)))
             ends = chain.step(given, gates, tuple(values["state", "", place] for place in range(len(chain.states))))
         self.arguments = [tuple(part.detach() for part in parts) for _, parts in given.asked]
-        self._reached: set[Leaf] = set()
-        self._make_room(known)
+        self.seen = [
+            weights.operations[name].look(parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1))
+            for (name, _), parts in zip(given.asked, self.arguments, strict=True)
+        ]
         # The gradient of an output comes in on the way: step t's, where the chain has come back to the state before step t + 1.
         self.before = [self.targets.get(("state", "", place)) for place in range(len(chain.states))]
-        self._reached.add(("state", "", 0))
-        for at, grad_BH in enumerate(self.targets["state", "", 0], first):
-            grad_BH.copy_(outputs_TBH[at - 1]) if at else grad_BH.zero_()
+        self._reached: set[Leaf] = {("state", "", 0)}
+        if first:
+            room.outputs_TBH[: self.num_steps] = outputs_TBH[first - 1 : last - 1]
+        else:
+            room.outputs_TBH[1 : self.num_steps] = outputs_TBH[: last - 1]
+            room.outputs_TBH[0] = 0
         self.ends = [_Link(source, self, end, leaves) for source, end in zip(structure.ends, ends, strict=True)]
         # In the order in which gradients go back: the last operation first.
         self.links = [
@@ -360,66 +425,43 @@ class _Block:
         self._reached.add(leaf)
         return first
 
-    def _make_room(self, known: dict[Leaf, Tensor]) -> None:
-        """Gradients of leaves, those of a product's result side by side for the next product."""
-        structure, weights = self.chain.structure, self.chain.weights
-        steps = known["state", "", 0].shape[:-1]
-        new_empty = known["state", "", 0].new_empty
-        self.gates_TBG = new_empty(*steps, sum(structure.widths))
-        self.result_grads: dict[str, Tensor] = {}
-        self.targets: dict[Leaf, Sequence[Tensor]] = {}
-        for place, gate_TBH in enumerate(self.gates_TBG.split(list(structure.widths), dim=-1)):
-            self.targets["gate", "", place] = gate_TBH.unbind(0)
-        for name, operation in weights.operations.items():
-            if operation.shared:
-                places = weights.shared_gates[name]
-                start = sum(structure.widths[: places.start])
-                self.result_grads[name] = self.gates_TBG[..., start : start + sum(structure.widths[places])]
-            else:
-                length = sum(known["result", name, part].shape[-1] for part in range(operation.num_gates))
-                self.result_grads[name] = new_empty(*steps, length)
-                for place, part in enumerate(self.result_grads[name].chunk(operation.num_gates, dim=-1)):
-                    self.targets["result", name, place] = part.unbind(0)
-        for leaf in structure.leaves:
-            if leaf[0] == "state":
-                self.targets[leaf] = torch.empty_like(known[leaf]).unbind(0)
-
     def pull(self, running: list[Tensor]) -> list[Tensor]:
         """From the gradients of the states after the block to those before it."""
         weights = self.chain.weights
-        self.vectors_BV = [parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1) for parts in self.arguments]
-        program = [
-            (weights.operations[name], weights.operands[name], self.result_grads[name].unbind(0), vector.unbind(0), links)
-            for (name, _), vector, links in zip(self.chain.structure.asked[::-1], self.vectors_BV[::-1], self.links, strict=True)
-        ]
-        for at in range(len(self.gates_TBG) - 1, -1, -1):
+        program = []
+        for (name, _), parts, seen, links in zip(
+            self.chain.structure.asked[::-1], self.arguments[::-1], self.seen[::-1], self.links, strict=True
+        ):
+            operation, widths = weights.operations[name], [part.shape[-1] for part in parts]
+            program.append((operation, weights.operands[name], self.room.result_steps[name], operation.steps(seen), widths, links))
+        for at in range(self.num_steps - 1, -1, -1):
             for link, grad_BH in zip(self.ends, running, strict=True):
                 link.send(at, grad_BH)
-            for operation, operands, result_grads, arguments, links in program:
+            for operation, operands, result_grads, seen, widths, links in program:
                 if len(links) == 1 and links[0].same is not None and not links[0].first:
-                    operation.add_pull(links[0].same[at], result_grads[at], arguments[at], operands)
+                    operation.add_pull(links[0].same[at], result_grads[at], seen[at], operands)
                     continue
-                pulled_BV = operation.pull(result_grads[at], arguments[at], operands)
+                pulled_BV = operation.pull(result_grads[at], seen[at], operands)
                 if len(links) == 1:
                     links[0].send(at, pulled_BV)
                 else:
-                    for link, part_BH in zip(links, pulled_BV.chunk(len(links), dim=-1), strict=True):
+                    for link, part_BH in zip(links, pulled_BV.split(widths, dim=-1), strict=True):
                         link.send(at, part_BH)
             running = [torch.zeros_like(grad) if steps is None else steps[at] for steps, grad in zip(self.before, running, strict=True)]
-        return running
+        # The room is used again.
+        return [grad.clone() for grad in running]
 
     def add_gradients(self, first: int, last: int) -> None:
         """Adds the block's share to the gradients of the projection and the operands."""
         chain = self.chain
         if chain.call.projection:
-            gates_RG, x_RI = self.gates_TBG.flatten(0, 1), chain.call.x_TBI[first:last].flatten(0, 1)
+            gates_RG, x_RI = self.room.gates_TBG[: self.num_steps].flatten(0, 1), chain.call.x_TBI[first:last].flatten(0, 1)
             chain.projection_grads[0].addmm_(gates_RG.mT, x_RI)
             chain.projection_grads[1].add_(gates_RG.sum(0))
             if chain.x_grad is not None:
                 torch.mm(gates_RG, chain.call.projection[0], out=chain.x_grad[first:last].flatten(0, 1))
         elif chain.x_grad is not None:
-            chain.x_grad[first:last] = self.gates_TBG
-        for (name, _), vector_TBV in zip(chain.structure.asked, self.vectors_BV, strict=True):
-            chain.weights.operations[name].add_gradients(
-                chain.sums[name], self.result_grads[name], vector_TBV, chain.weights.operands[name]
-            )
+            chain.x_grad[first:last] = self.room.gates_TBG[: self.num_steps]
+        for (name, _), seen in zip(chain.structure.asked, self.seen, strict=True):
+            grad_TBP, operands = self.room.results[name][: self.num_steps], chain.weights.operands[name]
+            chain.weights.operations[name].add_gradients(chain.sums[name], grad_TBP, seen, operands)

@@ -19,15 +19,15 @@ class LayerNormLSTM(Cell):
     """Args: `forget_bias` is added to the initial bias of the forget gate."""
 
     num_gates = 4
-    operations = (
-        Product("hh", 4, shared=False),
-        Normalisation("norm_hh", 4),
-        Kept("c"),
-        Normalisation("norm_c", shift=True),
-    )
     state_names = ("h", "c")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
+        self.operations = (
+            Product("hh", shared=False, num_results=4 * hidden_size),
+            Normalisation("norm_hh", 4, shared=True),
+            Kept("c"),
+            Normalisation("norm_c", shift=True),
+        )
         super().__init__(input_size, hidden_size)
         self.gain_ih = nn.Parameter(torch.ones(4 * hidden_size))
         with torch.no_grad():
@@ -44,7 +44,6 @@ class LayerNormLSTM(Cell):
     def step(self, weights: Weights, gates: Parts, state: State) -> State:
         """See Cell."""
         h_BH, c_BH = state
-        recurrent = weights.apply("norm_hh", weights.apply("hh", h_BH))
-        i_BH, f_BH, g_BH, o_BH = (gate + part for gate, part in zip(gates, recurrent, strict=True))
+        i_BH, f_BH, g_BH, o_BH = weights.apply("norm_hh", weights.apply("hh", h_BH), gates)
         c_BH = weights.keep("c", torch.addcmul(i_BH.sigmoid() * g_BH.tanh(), f_BH.sigmoid(), c_BH))
         return o_BH.sigmoid() * weights.normalise("norm_c", c_BH).tanh(), c_BH

@@ -42,33 +42,39 @@ class MLSTM(Layer):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """Chunk by chunk."""
-        steps, hidden, heads = x_BTI.shape[1], self.hidden_size, self.num_heads
-        gates_BTG = nn.functional.linear(x_BTI, self.weight_ih, self.bias_ih)
-        *vectors, o_BTH, scalars = gates_BTG.split([hidden, hidden, hidden, hidden, 2 * heads], dim=-1)
-        q, k, v = (vector.unflatten(-1, (heads, self.head_size)).transpose(1, 2) for vector in vectors)
-        k = k / math.sqrt(self.head_size)
-        i_BNT, f_BNT = scalars.mT.chunk(2, dim=1)
         outputs = []
-        for first in range(0, steps, CHUNK_STEPS):
-            part = slice(first, min(first + CHUNK_STEPS, steps))
-            chunk = (q[:, :, part], k[:, :, part], v[:, :, part], i_BNT[..., part], logsigmoid(f_BNT[..., part]))
-            output_BNLD, state = _chunk(*chunk, state)
-            outputs.append(output_BNLD)
-        outputs_BTH = torch.cat(outputs, dim=2).transpose(1, 2).flatten(2)
-        return o_BTH.sigmoid() * outputs_BTH, state
+        # From the projection on, so that what belongs to a chunk stays in the cache. Split, not sliced: the gradient of a slice is as
+        # long as the whole sequence.
+        for x_BLI in x_BTI.split(CHUNK_STEPS, dim=1):
+            output_BLH, state = self._run_chunk(x_BLI, state)
+            outputs.append(output_BLH)
+        return torch.cat(outputs, dim=1), state
+
+    def _run_chunk(self, x_BLI: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, heads = self.hidden_size, self.num_heads
+        gates_BLG = nn.functional.linear(x_BLI, self.weight_ih, self.bias_ih)
+        *vectors, o_BLH, scalars = gates_BLG.split([hidden, hidden, hidden, hidden, 2 * heads], dim=-1)
+        q, k, v = (vector.unflatten(-1, (heads, self.head_size)).transpose(1, 2) for vector in vectors)
+        i_BNL, f_BNL = scalars.mT.chunk(2, dim=1)
+        output_BNLD, state = _chunk(q, k, v, i_BNL, logsigmoid(f_BNL), state)
+        return o_BLH.sigmoid() * output_BNLD.transpose(1, 2).flatten(2), state
 
 
 def _chunk(q: Tensor, k: Tensor, v: Tensor, i_BNL: Tensor, logf_BNL: Tensor, state: State) -> tuple[Tensor, State]:
-    """The outputs (B, N, L, D) of a chunk, and the state behind it. q, k and v are (B, N, L, D)."""
+    """The outputs (B, N, L, D) of a chunk, and the state behind it. q, k and v are (B, N, L, D).
+
+    m is a scale that the output does not depend on, so it has no gradient; that of C and n is for a given scale.
+    """
     memory_BNDD, normal_BND, m_BN = state
     decay_BNL = logf_BNL.cumsum(-1)
     # log of the weight of step s in step t: what is forgotten from s to t, and the input gate of s; none of it before s.
-    weight_BNLL = decay_BNL.unsqueeze(-1) - decay_BNL.unsqueeze(-2) + i_BNL.unsqueeze(-2)
-    weight_BNLL = weight_BNLL.masked_fill(weight_BNLL.new_ones(weight_BNLL.shape[-2:], dtype=torch.bool).triu(1), -math.inf)
-    carried_BNL = decay_BNL + m_BN.unsqueeze(-1)
-    m_BNL = torch.maximum(carried_BNL, weight_BNLL.amax(-1))
-    weight_BNLL = (weight_BNLL - m_BNL.unsqueeze(-1)).exp()
-    carried_BNL = (carried_BNL - m_BNL).exp()
+    future_LL = q.new_full((q.shape[2], q.shape[2]), -math.inf).triu(1)
+    weight_BNLL = (decay_BNL.unsqueeze(-1) + (i_BNL - decay_BNL).unsqueeze(-2)).add_(future_LL)
+    with torch.no_grad():
+        m_BNL = torch.maximum(decay_BNL + m_BN.unsqueeze(-1), weight_BNLL.amax(-1))
+    # The keys' 1 / sqrt(D) is in the weights.
+    weight_BNLL = (weight_BNLL - (m_BNL.unsqueeze(-1) + math.log(q.shape[3]) / 2)).exp()
+    carried_BNL = (decay_BNL + (m_BN.unsqueeze(-1) - m_BNL)).exp()
     scores_BNLL = (q @ k.mT) * weight_BNLL
     value = scores_BNLL @ v + carried_BNL.unsqueeze(-1) * (q @ memory_BNDD)
     weight_BNL = scores_BNLL.sum(-1) + carried_BNL * (q @ normal_BND.unsqueeze(-1)).squeeze(-1)

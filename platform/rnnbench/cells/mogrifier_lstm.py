@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnbench.cells.bptt import Projection, State
 from rnnbench.cells.cell import Cell
-from rnnbench.cells.operations import Kept, Parts, Product, Weights
+from rnnbench.cells.operations import Kept, Operation, Parts, Product, Weights
 
 
 class MogrifierLSTM(Cell):
@@ -22,15 +22,12 @@ class MogrifierLSTM(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, rounds: int = 5) -> None:
         self.rounds = rounds
-        self.operations = (
-            *(
-                Product(self._name(number), shared=False, input_sized="result" if number % 2 else "argument")
-                for number in range(1, rounds + 1)
-            ),
-            Product("xh", 4, shared=False, bias=True, input_sized="argument"),
-            Product("hh", 4, shared=False),
-            Kept("c"),
-        )
+        operations: list[Operation] = []
+        for number in range(1, rounds + 1):
+            operations.append(Product(self._name(number), shared=False, input_sized="result" if number % 2 else "argument"))
+            operations.append(Kept(f"round{number}"))
+        last = Product("xh", 4, shared=False, bias=True, num_arguments=input_size + hidden_size)
+        self.operations = (*operations, last, Kept("c"))
         super().__init__(input_size, hidden_size)
 
     def projection(self) -> Projection | None:
@@ -51,11 +48,10 @@ class MogrifierLSTM(Cell):
         h_BH, c_BH = state
         for number in range(1, self.rounds + 1):
             if number % 2:
-                x_BI = 2 * weights.apply(self._name(number), h_BH)[0].sigmoid() * x_BI
+                x_BI = weights.keep(f"round{number}", 2 * weights.apply(self._name(number), h_BH)[0].sigmoid() * x_BI)
             else:
-                h_BH = 2 * weights.apply(self._name(number), x_BI)[0].sigmoid() * h_BH
-        pairs = zip(weights.apply("xh", x_BI), weights.apply("hh", h_BH), strict=True)
-        i_BH, f_BH, g_BH, o_BH = (from_x + from_h for from_x, from_h in pairs)
+                h_BH = weights.keep(f"round{number}", 2 * weights.apply(self._name(number), x_BI)[0].sigmoid() * h_BH)
+        i_BH, f_BH, g_BH, o_BH = weights.apply("xh", (x_BI, h_BH))
         c_BH = weights.keep("c", torch.addcmul(i_BH.sigmoid() * g_BH.tanh(), f_BH.sigmoid(), c_BH))
         return o_BH.sigmoid() * c_BH.tanh(), c_BH
 

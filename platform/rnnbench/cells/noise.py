@@ -46,17 +46,17 @@ class Masked(Product):
         """See Product."""
         super().write(out_BP, v_BV * operands[-1], operands)
 
-    def pull(self, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> Tensor:
+    def pull(self, grad_BP: Tensor, seen: Parts, operands: Operands) -> Tensor:
         """See Product."""
-        return super().pull(grad_BP, v_BV, operands) * operands[-1]
+        return super().pull(grad_BP, seen, operands) * operands[-1]
 
-    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
-        sum_BV.add_(self.pull(grad_BP, v_BV, operands))
+        sum_BV.add_(self.pull(grad_BP, seen, operands))
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, operands: Operands) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
-        super().add_gradients(sums, grad_TBP, v_TBV * operands[-1], operands)
+        super().add_gradients(sums, grad_TBP, (seen[0] * operands[-1],), operands)
 
 
 def mask_products(weights: Weights, share: float, rows: int) -> Weights:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 Operands = tuple[Tensor, ...]
 Parts = tuple[Tensor, ...]
+_normalisation_backward = torch.ops.aten.native_layer_norm_backward.default
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Product:
     Attributes:
         name: The cell's parameters are called `weight_<name>`, (P, V), and `bias_<name>`, (P,).
         num_gates: Parts of the result.
-        shared: Whether the input's share of these gates is added. Shared products take the first gates, in the order of `operations`.
+        shared: Whether the input's share of these gates is added. Shared operations take the first gates, in the order of `operations`.
         bias: Whether it has a bias of its own, beside that of the input's share.
         num_inputs: Parts of the argument.
         input_sized: "argument" or "result" where that is as long as the input instead of a multiple of H.
@@ -64,20 +65,28 @@ class Product:
         if self.bias:
             out_BP.add_(operands[1])
 
-    def pull(self, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> Tensor:
+    def look(self, v_TBV: Tensor) -> Parts:
+        """What gradients need of the arguments of many steps."""
+        return (v_TBV,)
+
+    def steps(self, seen: Parts) -> Sequence[Parts]:
+        """What `pull` needs of that, for each step: nothing."""
+        return [()] * len(seen[0])
+
+    def pull(self, grad_BP: Tensor, _seen: Parts, operands: Operands) -> Tensor:
         """From the gradient of the result to that of the argument, (B, V)."""
         return grad_BP @ operands[0].mT
 
-    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> None:
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _seen: Parts, operands: Operands) -> None:
         """Adds that gradient to `sum_BV`."""
         if sum_BV.dim() == 2:
             sum_BV.addmm_(grad_BP, operands[0].mT)
         else:
             sum_BV.baddbmm_(grad_BP, operands[0].mT)
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
         """Adds the operands' gradients over a block of steps to `sums`."""
-        grad_RP, v_RV = _rows(grad_TBP), _rows(v_TBV)
+        grad_RP, v_RV = _rows(grad_TBP), _rows(seen[0])
         if grad_RP.dim() == 2:
             sums[0].addmm_(v_RV.mT, grad_RP)
         else:
@@ -116,17 +125,25 @@ class Scale:
         """See Product."""
         out_BP.addcmul_(v_BV, operands[0])
 
-    def pull(self, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> Tensor:
+    def look(self, v_TBV: Tensor) -> Parts:
+        """See Product."""
+        return (v_TBV,)
+
+    def steps(self, seen: Parts) -> Sequence[Parts]:
+        """See Product."""
+        return [()] * len(seen[0])
+
+    def pull(self, grad_BP: Tensor, _seen: Parts, operands: Operands) -> Tensor:
         """See Product."""
         return grad_BP * operands[0]
 
-    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, operands: Operands) -> None:
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _seen: Parts, operands: Operands) -> None:
         """See Product."""
         sum_BV.addcmul_(grad_BP, operands[0])
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
         """See Product."""
-        sums[0].add_(_rows(grad_TBP * v_TBV).sum(-2, keepdim=True))
+        sums[0].add_(_rows(grad_TBP * seen[0]).sum(-2, keepdim=True))
 
 
 @dataclass(frozen=True)
@@ -137,12 +154,13 @@ class Normalisation:
         name: The cell's parameters are called `gain_<name>` and `shift_<name>`, (V,).
         num_gates: Parts of the vector.
         shift: Whether it has one.
+        shared: See Product.
     """
 
     name: str
     num_gates: int = 1
     shift: bool = False
-    shared = False
+    shared: bool = False
     eps = 1e-5
 
     def register(self, cell: nn.Module, _inputs: int, units: int) -> None:
@@ -158,30 +176,43 @@ class Normalisation:
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """The result, (B, V)."""
+        if operands[0].dim() == 2:
+            return nn.functional.layer_norm(v_BV, v_BV.shape[-1:], *(operand.squeeze(0) for operand in operands), eps=self.eps)
         result_BV = nn.functional.layer_norm(v_BV, v_BV.shape[-1:], eps=self.eps) * operands[0]
         return result_BV + operands[1] if self.shift else result_BV
 
     def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
         """See Product."""
-        out_BP.copy_(self.apply(v_BV, operands))
+        if self.shared:
+            out_BP.add_(self.apply(v_BV, operands))
+        else:
+            out_BP.copy_(self.apply(v_BV, operands))
 
-    def pull(self, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> Tensor:
+    def look(self, v_TBV: Tensor) -> Parts:
+        """The argument, its mean and the inverse of its deviation, and what these make of it."""
+        normal_TBV, mean_TB1, rstd_TB1 = torch.native_layer_norm(v_TBV, v_TBV.shape[-1:], None, None, self.eps)
+        return v_TBV, mean_TB1, rstd_TB1, normal_TBV
+
+    def steps(self, seen: Parts) -> Sequence[Parts]:
+        """All but the last."""
+        return list(zip(*(part.unbind(0) for part in seen[:3]), strict=True))
+
+    def pull(self, grad_BP: Tensor, seen: Parts, operands: Operands) -> Tensor:
         """See Product."""
-        shape = v_BV.shape[-1:]
-        _, mean, rstd = torch.native_layer_norm(v_BV, shape, None, None, self.eps)
-        scaled_BP = grad_BP * operands[0]
-        back = torch.ops.aten.native_layer_norm_backward(scaled_BP, v_BV, shape, mean, rstd, None, None, [True, False, False])
+        v_BV, mean_B1, rstd_B1 = seen
+        gain_V = operands[0].squeeze(0) if operands[0].dim() == 2 else None
+        scaled_BP = grad_BP * operands[0] if gain_V is None else grad_BP
+        back = _normalisation_backward(scaled_BP, v_BV, v_BV.shape[-1:], mean_B1, rstd_B1, gain_V, None, [True, False, False])
         assert isinstance(back[0], Tensor)
         return back[0]
 
-    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
-        sum_BV.add_(self.pull(grad_BP, v_BV, operands))
+        sum_BV.add_(self.pull(grad_BP, seen, operands))
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, v_TBV: Tensor, _operands: Operands) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
         """See Product."""
-        normal_TBV = nn.functional.layer_norm(v_TBV, v_TBV.shape[-1:], eps=self.eps)
-        sums[0].add_(_rows(grad_TBP * normal_TBV).sum(-2, keepdim=True))
+        sums[0].add_(_rows(grad_TBP * seen[3]).sum(-2, keepdim=True))
         if self.shift:
             sums[1].add_(_rows(grad_TBP).sum(-2, keepdim=True))
 
@@ -208,15 +239,23 @@ class Kept:
         """The same vector."""
         return v_BV
 
-    def pull(self, grad_BP: Tensor, _v_BV: Tensor, _operands: Operands) -> Tensor:
+    def look(self, v_TBV: Tensor) -> Parts:
+        """See Product."""
+        return (v_TBV,)
+
+    def steps(self, seen: Parts) -> Sequence[Parts]:
+        """See Product."""
+        return [()] * len(seen[0])
+
+    def pull(self, grad_BP: Tensor, _seen: Parts, _operands: Operands) -> Tensor:
         """See Product."""
         return grad_BP
 
-    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _v_BV: Tensor, _operands: Operands) -> None:
+    def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _seen: Parts, _operands: Operands) -> None:
         """See Product."""
         sum_BV.add_(grad_BP)
 
-    def add_gradients(self, _sums: Sequence[Tensor], _grad_TBP: Tensor, _v_TBV: Tensor, _operands: Operands) -> None:
+    def add_gradients(self, _sums: Sequence[Tensor], _grad_TBP: Tensor, _seen: Parts, _operands: Operands) -> None:
         """See Product."""
 
 

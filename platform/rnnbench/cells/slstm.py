@@ -19,7 +19,7 @@ class SLSTM(Cell):
     """Args: `forget_bias` is added to the initial bias of the forget gate."""
 
     num_gates = 4
-    operations = (Product("hh", 4), Kept("m"), Kept("c"), Kept("n"))
+    operations = (Product("hh", 4), Kept("c"), Kept("n"))
     state_names = ("h", "c", "n", "m")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
@@ -36,8 +36,9 @@ class SLSTM(Cell):
         """See Cell."""
         h_BH, c_BH, n_BH, m_BH = state
         i_BH, f_BH, z_BH, o_BH = weights.apply("hh", h_BH, gates)
-        kept_BH = m_BH + torch.nn.functional.logsigmoid(f_BH)
-        m_BH = weights.keep("m", torch.maximum(i_BH, kept_BH))
+        # m is a scale that the output does not depend on: it has no gradient, and that of c and n is for a given scale.
+        kept_BH = m_BH.detach() + torch.nn.functional.logsigmoid(f_BH)
+        m_BH = torch.maximum(i_BH, kept_BH).detach()
         i_BH, f_BH = (i_BH - m_BH).exp(), (kept_BH - m_BH).exp()
         c_BH = weights.keep("c", torch.addcmul(i_BH * z_BH.tanh(), f_BH, c_BH))
         n_BH = weights.keep("n", torch.addcmul(i_BH, f_BH, n_BH))

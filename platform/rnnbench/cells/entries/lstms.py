@@ -146,7 +146,7 @@ LSTMS = (
     ),
     CellEntry(
         name="mogrifier_lstm",
-        version=1,
+        version=2,
         summary="LSTM whose input and state gate each other before each step",
         citation="Melis, Kocisky, Blunsom 2020, arXiv:1909.01792",
         equations=(
