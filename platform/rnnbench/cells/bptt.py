@@ -396,10 +396,10 @@ class _Block:
             given = Given(weights, {name: results_of(weights, name, values) for name in weights.operations})
             gates = tuple(values["gate", "", place] for place in range(len(structure.widths)))
             ends = chain.step(given, gates, tuple(values["state", "", place] for place in range(len(chain.states))))
-        self.arguments = [tuple(part.detach() for part in parts) for _, parts in given.asked]
+        self.widths = [[part.shape[-1] for part in parts] for _, parts in given.asked]
         self.seen = [
-            weights.operations[name].look(parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1))
-            for (name, _), parts in zip(given.asked, self.arguments, strict=True)
+            weights.operations[name].look(parts[0].detach() if len(parts) == 1 else torch.cat([part.detach() for part in parts], dim=-1))
+            for name, parts in given.asked
         ]
         # The gradient of an output comes in on the way: step t's, where the chain has come back to the state before step t + 1.
         self.before = [self.targets.get(("state", "", place)) for place in range(len(chain.states))]
@@ -429,11 +429,10 @@ class _Block:
         """From the gradients of the states after the block to those before it."""
         weights = self.chain.weights
         program = []
-        for (name, _), parts, seen, links in zip(
-            self.chain.structure.asked[::-1], self.arguments[::-1], self.seen[::-1], self.links, strict=True
-        ):
-            operation, widths = weights.operations[name], [part.shape[-1] for part in parts]
-            program.append((operation, weights.operands[name], self.room.result_steps[name], operation.steps(seen), widths, links))
+        asked = zip(self.chain.structure.asked, self.widths, self.seen, strict=True)
+        for ((name, _), widths, known), links in zip(reversed(list(asked)), self.links, strict=True):
+            operation = weights.operations[name]
+            program.append((operation, weights.operands[name], self.room.result_steps[name], operation.steps(known), widths, links))
         for at in range(self.num_steps - 1, -1, -1):
             for link, grad_BH in zip(self.ends, running, strict=True):
                 link.send(at, grad_BH)

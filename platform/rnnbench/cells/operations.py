@@ -177,7 +177,8 @@ class Normalisation:
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """The result, (B, V)."""
         if operands[0].dim() == 2:
-            return nn.functional.layer_norm(v_BV, v_BV.shape[-1:], *(operand.squeeze(0) for operand in operands), eps=self.eps)
+            gain_V, shift_V = operands[0].squeeze(0), operands[1].squeeze(0) if self.shift else None
+            return nn.functional.layer_norm(v_BV, v_BV.shape[-1:], gain_V, shift_V, self.eps)
         result_BV = nn.functional.layer_norm(v_BV, v_BV.shape[-1:], eps=self.eps) * operands[0]
         return result_BV + operands[1] if self.shift else result_BV
 
