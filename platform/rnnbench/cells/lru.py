@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.linear import Recurrence, run_linear
-from rnnbench.cells.operations import Parts
+from rnnbench.cells.linear import run_diagonal
 
 
 class LRU(Layer):
@@ -45,17 +44,14 @@ class LRU(Layer):
         lambda_H = torch.polar(torch.exp(-decay_H), torch.exp(self.theta))
         # 1 - |lambda|^2 = 1 - exp(-2 exp(nu)), exact also near the circle.
         gamma_H = torch.sqrt(-torch.expm1(-2 * decay_H))
-        weight_GI = (self.input_weight * gamma_H.unsqueeze(-1)).flatten(0, 1)
-        start_BH = torch.complex(state[0][:, 0], state[0][:, 1])
-        states_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), weight_GI, None, start_BH, (lambda_H,))
+        # Real and imaginary rows take turns, so that a projection is a row of complex numbers as it stands.
+        weight_GI = (self.input_weight * gamma_H.unsqueeze(-1)).transpose(0, 1).flatten(0, 1)
+        start_BH, x_TBI = torch.complex(state[0][:, 0], state[0][:, 1]), x_BTI.transpose(0, 1)
+        states_TBH, end_BH = run_diagonal(x_TBI, weight_GI, lambda_H, start_BH)
         parts_TBHC = torch.view_as_real(states_TBH)
         # Re(C x) of the two parts side by side, as one product.
         weight_HCH = torch.stack([self.output_weight[0].mT, -self.output_weight[1].mT], dim=1)
-        outputs_TBH = parts_TBHC.flatten(2) @ weight_HCH.flatten(0, 1) + x_BTI.transpose(0, 1) @ self.skip_weight.mT
+        skipped_RH = x_TBI.flatten(0, 1) @ self.skip_weight.mT
+        outputs_RH = torch.addmm(skipped_RH, parts_TBHC.flatten(0, 1).flatten(1), weight_HCH.flatten(0, 1))
+        outputs_TBH = outputs_RH.unflatten(0, x_TBI.shape[:2])
         return outputs_TBH.transpose(0, 1), (torch.stack([end_BH.real, end_BH.imag], dim=1),)
-
-    @staticmethod
-    def _coefficients(gates: Parts, extras: Parts) -> tuple[Tensor, Tensor]:
-        return extras[0], torch.complex(gates[0], gates[1])
-
-    RECURRENCE = Recurrence(2, _coefficients)

@@ -6,11 +6,10 @@ Each has a `step` like any other cell, and the same once more as h = a * h- + b.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from rnnbench.cells.bptt import Projection, State
 from rnnbench.cells.cell import Cell
-from rnnbench.cells.linear import Recurrence, run_linear
+from rnnbench.cells.linear import Gated, keep_above, run_gated, sigmoid_backward
 from rnnbench.cells.operations import Parts, Scale, Weights
 
 
@@ -21,9 +20,32 @@ def positive(v: Tensor) -> Tensor:
     return above + (v - above).sigmoid()
 
 
-def forget_share(f: Tensor, i: Tensor) -> Tensor:
-    """s(f) / (s(f) + s(i)) = s(log s(f) - log s(i)), which does not divide by a small sum; log s(v) = v - softplus(v)."""
-    return (f - i + (softplus(i) - softplus(f))).sigmoid()
+def positive_backward(grad: Tensor, y: Tensor) -> Tensor:
+    """The way back through y = g(v): 1 where v > 0, that is y > 0.5, else y (1 - y)."""
+    below = sigmoid_backward(grad, y)
+    return below + keep_above(grad - below, y, 0.5)
+
+
+def forget_share(f: Tensor, i: Tensor) -> Parts:
+    """s(f) / (s(f) + s(i)), s(f) and s(i), from exponentials that neither overflow nor all vanish.
+
+    s(f) / (s(f) + s(i)) = (e^m + e^(m - i)) / (2 e^m + e^(m - i) + e^(m - f)) for any m; here min(f, i, 0).
+    """
+    m = torch.minimum(f, i).clamp_max(0).detach()
+    one = m.exp()
+    over_f, over_i = one + (m - f).exp(), one + (m - i).exp()
+    return over_i / (over_i + over_f), one / over_f, one / over_i
+
+
+class _MinGRU(Gated):
+    num_gates = 2
+
+    def activate(self, gates: Parts) -> Parts:
+        return 1 - gates[0].sigmoid(), positive(gates[1])
+
+    def pull(self, kept: Parts, grad_a: Tensor, grad_v: Tensor, grads_emit: Parts) -> Parts:
+        a, v = kept
+        return sigmoid_backward(grad_a, a).neg_(), positive_backward(grad_v, v)
 
 
 class MinGRU(Cell):
@@ -42,15 +64,23 @@ class MinGRU(Cell):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """One linear recurrence."""
-        outputs_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), self.weight_ih, self.bias_ih, state[0])
+        outputs_TBH, end_BH = run_gated(_MinGRU(), x_BTI.transpose(0, 1), self.weight_ih, self.bias_ih, state[0])
         return outputs_TBH.transpose(0, 1), (end_BH,)
 
-    @staticmethod
-    def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
-        z_TBH = gates[0].sigmoid()
-        return 1 - z_TBH, z_TBH * positive(gates[1])
 
-    RECURRENCE = Recurrence(2, _coefficients)
+class _MinLSTM(Gated):
+    num_gates = 3
+
+    def activate(self, gates: Parts) -> Parts:
+        share, f, i = forget_share(gates[0], gates[1])
+        return share, positive(gates[2]), f, i
+
+    def pull(self, kept: Parts, grad_a: Tensor, grad_v: Tensor, grads_emit: Parts) -> Parts:
+        a, v, f, i = kept
+        grad = sigmoid_backward(grad_a, a)
+        # a = s(log f - log i), and (log s(v))' = 1 - s(v).
+        grad_f, grad_i = torch.addcmul(grad, grad, f, value=-1), torch.addcmul(grad, grad, i, value=-1).neg_()
+        return grad_f, grad_i, positive_backward(grad_v, v)
 
 
 class MinLSTM(Cell):
@@ -65,19 +95,38 @@ class MinLSTM(Cell):
     def step(self, weights: Weights, gates: Parts, state: State) -> State:
         """See Cell."""
         f_BH, i_BH, candidate_BH = gates
-        return (torch.lerp(positive(candidate_BH), state[0], forget_share(f_BH, i_BH)),)
+        return (torch.lerp(positive(candidate_BH), state[0], forget_share(f_BH, i_BH)[0]),)
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """One linear recurrence."""
-        outputs_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), self.weight_ih, self.bias_ih, state[0])
+        outputs_TBH, end_BH = run_gated(_MinLSTM(), x_BTI.transpose(0, 1), self.weight_ih, self.bias_ih, state[0])
         return outputs_TBH.transpose(0, 1), (end_BH,)
 
-    @staticmethod
-    def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
-        share_TBH = forget_share(gates[0], gates[1])
-        return share_TBH, (1 - share_TBH) * positive(gates[2])
 
-    RECURRENCE = Recurrence(3, _coefficients)
+class _SRU(Gated):
+    """Args: `reads_input` says whether x' is the input itself, not a fourth gate."""
+
+    emits = True
+
+    def __init__(self, *, reads_input: bool) -> None:
+        self.reads_input = reads_input
+        self.num_gates = 3 if reads_input else 4
+
+    def activate(self, gates: Parts) -> Parts:
+        f, r, candidate, x = gates
+        return f.sigmoid(), candidate, r.sigmoid(), x
+
+    def emit(self, kept: Parts, states: Tensor, out: Tensor | None = None) -> Tensor:
+        # torch's lerp has no out=None.
+        return torch.lerp(kept[3], states, kept[2]) if out is None else torch.lerp(kept[3], states, kept[2], out=out)
+
+    def pull_emit(self, kept: Parts, states: Tensor, grad: Tensor) -> Parts:
+        _, _, r, x = kept
+        of_states = grad * r
+        return of_states, sigmoid_backward((states - x).mul_(grad), r), grad - of_states
+
+    def pull(self, kept: Parts, grad_a: Tensor, grad_v: Tensor, grads_emit: Parts) -> Parts:
+        return sigmoid_backward(grad_a, kept[0]), grads_emit[0], grad_v, grads_emit[1]
 
 
 class SRU(Cell):
@@ -126,15 +175,6 @@ class SRU(Cell):
         if self.vectors:
             return super().run(x_BTI, state)
         bias_G = torch.nn.functional.pad(self.bias_ih, (0, len(self.weight_ih) - len(self.bias_ih)))
-        recurrence = Recurrence(self.num_gates, self._coefficients, self._emit, reads_input=self.num_gates == 3)
-        outputs_TBH, end_BH = run_linear(recurrence, x_BTI.transpose(0, 1), self.weight_ih, bias_G, state[1])
+        gated = _SRU(reads_input=self.num_gates == 3)
+        outputs_TBH, end_BH = run_gated(gated, x_BTI.transpose(0, 1), self.weight_ih, bias_G, state[1])
         return outputs_TBH.transpose(0, 1), (outputs_TBH[-1], end_BH)
-
-    @staticmethod
-    def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
-        f_TBH = gates[0].sigmoid()
-        return f_TBH, (1 - f_TBH) * gates[2]
-
-    @staticmethod
-    def _emit(gates: Parts, states_TBH: Tensor) -> Tensor:
-        return torch.lerp(gates[3], states_TBH, gates[1].sigmoid())

@@ -11,8 +11,26 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.linear import Recurrence, run_linear
+from rnnbench.cells.linear import Gated, run_gated, sigmoid_backward, tanh_backward
 from rnnbench.cells.operations import Parts
+
+
+class _QRNN(Gated):
+    num_gates = 3
+    emits = True
+
+    def activate(self, gates: Parts) -> Parts:
+        z, f, o = gates
+        return f.sigmoid(), z.tanh(), o.sigmoid()
+
+    def emit(self, kept: Parts, states: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.mul(kept[2], states, out=out)
+
+    def pull_emit(self, kept: Parts, states: Tensor, grad: Tensor) -> Parts:
+        return grad * kept[2], sigmoid_backward(grad * states, kept[2])
+
+    def pull(self, kept: Parts, grad_a: Tensor, grad_v: Tensor, grads_emit: Parts) -> Parts:
+        return tanh_backward(grad_v, kept[1]), sigmoid_backward(grad_a, kept[0]), grads_emit[0]
 
 
 class QRNN(Layer):
@@ -35,17 +53,6 @@ class QRNN(Layer):
         """One linear recurrence."""
         c_BH, before_BKI = state
         x_BTI = torch.cat([before_BKI, x_BTI], dim=1)
-        outputs_TBH, end_BH = run_linear(self.RECURRENCE, x_BTI.transpose(0, 1), self.weight, self.bias, c_BH)
+        outputs_TBH, end_BH = run_gated(_QRNN(), x_BTI.transpose(0, 1), self.weight, self.bias, c_BH)
         # A slice from -0 would be the whole sequence.
         return outputs_TBH.transpose(0, 1), (end_BH, x_BTI[:, x_BTI.shape[1] - (self.window - 1) :])
-
-    @staticmethod
-    def _coefficients(gates: Parts, _extras: Parts) -> tuple[Tensor, Tensor]:
-        f_TBH = gates[1].sigmoid()
-        return f_TBH, (1 - f_TBH) * gates[0].tanh()
-
-    @staticmethod
-    def _emit(gates: Parts, states_TBH: Tensor) -> Tensor:
-        return gates[2].sigmoid() * states_TBH
-
-    RECURRENCE = Recurrence(3, _coefficients, _emit)
