@@ -52,8 +52,10 @@ class MLSTM(Layer):
 
     def _run_chunk(self, x_BLI: Tensor, state: State) -> tuple[Tensor, State]:
         hidden, heads = self.hidden_size, self.num_heads
-        gates_BLG = nn.functional.linear(x_BLI, self.weight_ih, self.bias_ih)
-        *vectors, o_BLH, scalars = gates_BLG.split([hidden, hidden, hidden, hidden, 2 * heads], dim=-1)
+        # One by one: the gradient of a split is a copy of everything.
+        sizes = [hidden, hidden, hidden, hidden, 2 * heads]
+        projections = zip(self.weight_ih.split(sizes), self.bias_ih.split(sizes), strict=True)
+        *vectors, o_BLH, scalars = (nn.functional.linear(x_BLI, weight_HI, bias_H) for weight_HI, bias_H in projections)
         q, k, v = (vector.unflatten(-1, (heads, self.head_size)).transpose(1, 2) for vector in vectors)
         i_BNL, f_BNL = scalars.mT.chunk(2, dim=1)
         output_BNLD, state = _chunk(q, k, v, i_BNL, logsigmoid(f_BNL), state)
@@ -82,7 +84,8 @@ def _chunk(q: Tensor, k: Tensor, v: Tensor, i_BNL: Tensor, logf_BNL: Tensor, sta
     # The last row of weights is what each step adds to the state.
     last_BNL, left_BN = weight_BNLL[:, :, -1], carried_BNL[:, :, -1]
     weighted = k * last_BNL.unsqueeze(-1)
-    memory_BNDD = left_BN[..., None, None] * memory_BNDD + weighted.mT @ v
+    kept_BNDD = left_BN[..., None, None] * memory_BNDD
+    memory_BNDD = torch.baddbmm(kept_BNDD.flatten(0, 1), weighted.mT.flatten(0, 1), v.flatten(0, 1)).view_as(memory_BNDD)
     normal_BND = left_BN[..., None] * normal_BND + weighted.sum(2)
     return output, (memory_BNDD, normal_BND, m_BNL[:, :, -1])
 
