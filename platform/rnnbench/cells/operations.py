@@ -190,13 +190,13 @@ class Normalisation:
             out_BP.copy_(self.apply(v_BV, operands))
 
     def look(self, v_TBV: Tensor) -> Parts:
-        """The argument, its mean and the inverse of its deviation, and what these make of it."""
-        normal_TBV, mean_TB1, rstd_TB1 = torch.native_layer_norm(v_TBV, v_TBV.shape[-1:], None, None, self.eps)
-        return v_TBV, mean_TB1, rstd_TB1, normal_TBV
+        """The argument, its mean and the inverse of its deviation."""
+        _, mean_TB1, rstd_TB1 = torch.native_layer_norm(v_TBV, v_TBV.shape[-1:], None, None, self.eps)
+        return v_TBV, mean_TB1, rstd_TB1
 
     def steps(self, seen: Parts) -> Sequence[Parts]:
-        """All but the last."""
-        return list(zip(*(part.unbind(0) for part in seen[:3]), strict=True))
+        """All of it."""
+        return list(zip(*(part.unbind(0) for part in seen), strict=True))
 
     def pull(self, grad_BP: Tensor, seen: Parts, operands: Operands) -> Tensor:
         """See Product."""
@@ -211,11 +211,18 @@ class Normalisation:
         """See Product."""
         sum_BV.add_(self.pull(grad_BP, seen, operands))
 
-    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
+    def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
-        sums[0].add_(_rows(grad_TBP * seen[3]).sum(-2, keepdim=True))
-        if self.shift:
-            sums[1].add_(_rows(grad_TBP).sum(-2, keepdim=True))
+        v_TBV, mean_TB1, rstd_TB1 = seen
+        if operands[0].dim() == 2:
+            gain_V, shift_V = operands[0].squeeze(0), operands[1].squeeze(0) if self.shift else None
+            mask = [False, True, self.shift]
+            found = _normalisation_backward(grad_TBP, v_TBV, v_TBV.shape[-1:], mean_TB1, rstd_TB1, gain_V, shift_V, mask)[1:]
+        else:
+            grads_TBV = (grad_TBP * (v_TBV - mean_TB1) * rstd_TB1, grad_TBP)
+            found = tuple(_rows(grad_TBV).sum(-2, keepdim=True) for grad_TBV in grads_TBV)
+        for total, part in zip(sums, found, strict=False):
+            total.add_(part)
 
 
 @dataclass(frozen=True)
