@@ -19,7 +19,9 @@ def cells(measured: dict[str, Any]) -> str:
         for steps, units in sizes:
             one = found[name, steps, units]
             is_reference = name == "torch.nn.LSTM"
-            row.append(f"{one['total_ms']:.1f} ms" if is_reference else f"{one['ratio']:.2f} ({one['ratio_low']:.2f}-{one['ratio_high']:.2f})")
+            row.append(
+                f"{one['total_ms']:.1f} ms" if is_reference else f"{one['ratio']:.2f} ({one['ratio_low']:.2f}-{one['ratio_high']:.2f})"
+            )
         row += [f"{found[name, steps, 128]['memory_mb']:.1f}" for steps in lengths]
         lines.append(f"| {name} | {' | '.join(row)} |")
     return "\n".join(lines)

@@ -4,9 +4,8 @@ import json
 import time
 
 import torch
-from torch.nn.functional import cross_entropy
-
 from model import BATCH_SIZE, EPOCHS, Classifier, read_arrays, read_task
+from torch.nn.functional import cross_entropy
 
 
 def train(arrays: dict[str, torch.Tensor], lr: float) -> float:

@@ -18,7 +18,7 @@ def work(task: Task, threads: int = 1) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         lr = trial.suggest_float("lr", 1e-6, 1.0, log=True)
-        best = Best(lambda accuracy, epoch: trial.report(accuracy, epoch))
+        best = Best(trial.report)
         fit(task.data, lr, [best])
         return best.accuracy
 

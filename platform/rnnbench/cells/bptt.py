@@ -6,16 +6,31 @@ a block of steps give the diagonals of their Jacobians. Only the chain itself is
 gradient times R. A cell needs no backward pass of its own for this, and a step costs a handful of calls instead of autograd's dozens.
 """
 # Shapes: T time, B rows, I inputs, H hidden, G all gates, V argument and P result of an operation. A leaf of the elementwise part of
-# a step is a gate, a part of an operation's result, or a state: (T, B, H).
+# a step is a gate, a part of an operation's result, or a state: (T, B, H). With a model axis N before B in all of them, and first in
+# weights, N models go through the steps together.
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnbench.cells.operations import Kept, Operands, Parts, Weights, Written
+from rnnbench.cells.models import has_models, map_models
+from rnnbench.cells.operations import (
+    Kept,
+    Operands,
+    Operation,
+    Parts,
+    Weights,
+    Written,
+    add_steps,
+    empty_steps,
+    project_steps,
+    pull_steps,
+    stack_steps,
+    sum_rows,
+)
 
 State = tuple[Tensor, ...]
 Step = Callable[[Weights, Parts, State], State]
@@ -36,9 +51,22 @@ def unroll(step: Step, weights: Weights, gates_TBG: Tensor, widths: Sequence[int
     return states
 
 
-def run(
-    step: Step, structure: "Structure", weights: Weights, x_TBI: Tensor, projection: Projection | None, state: State
-) -> tuple[Tensor, State]:
+@dataclass(frozen=True)
+class Program:
+    """A step, and what it needs beside numbers.
+
+    Attributes:
+        widths: Of each gate.
+        structures: Found at the first call and kept here by name; `kind` is this step's.
+    """
+
+    step: Step
+    kind: str
+    widths: tuple[int, ...]
+    structures: dict[str, "Structure"]
+
+
+def run(program: Program, weights: Weights, x_TBI: Tensor, projection: Projection | None, state: State) -> tuple[Tensor, State]:
     """The same function, fast: outputs (T, B, H), which are the first state, and the state after the last step.
 
     Args:
@@ -46,9 +74,23 @@ def run(
         projection: W (G, I) and b (G,) of the gates W x + b.
     """
     operands = [operand for name in weights.operations for operand in weights.operands[name]]
-    outputs_TBH, *others = _Unrolled.apply(  # type: ignore[no-untyped-call]
-        step, structure, weights, len(state), x_TBI, *(projection or (None, None)), *state, *operands
-    )
+    names = _Names(weights.operations, {name: len(weights.operands[name]) for name in weights.operations}, len(state))
+    tensors = (x_TBI, *(projection or (None, None)), *state, *operands)
+
+    def run_tensors(*given: Tensor | None) -> tuple[Tensor, ...]:
+        call = _Call(names, given)
+        if program.kind not in program.structures:
+            gates_BG = project_steps(call.x_TBI[:1], *call.projection)[0] if call.projection else call.x_TBI[0]
+            program.structures[program.kind] = find_structure(program.step, call.weights, gates_BG, program.widths, call.state)
+        structure = program.structures[program.kind]
+        found: tuple[Tensor, ...] = _Unrolled.apply(program.step, structure, names, *given)  # type: ignore[no-untyped-call]
+        return found
+
+    if has_models():
+        # Steps come first, then models; in weights and states models do.
+        outputs_TBH, *others = map_models(run_tensors, tensors, places=(1, *[0] * (len(tensors) - 1)), out=(1, *[0] * (len(state) - 1)))
+    else:
+        outputs_TBH, *others = run_tensors(*tensors)
     return outputs_TBH, (outputs_TBH[-1], *others)
 
 
@@ -177,11 +219,12 @@ class _Recording(Weights):
                 whole = places.stop - places.start > 1
                 result = gates_TBG[..., first : first + sum(widths[places])].unbind(0) if whole else steps[places.start]
             else:
-                result_TBP = self.results[name] = gates_TBG.new_empty(*gates_TBG.shape[:-1], results[name])
+                result_TBP = self.results[name] = empty_steps(gates_TBG, len(gates_TBG), results[name])
                 result = result_TBP.unbind(0)
                 parts = list(zip(*(part.unbind(0) for part in result_TBP.chunk(operation.num_gates, dim=-1)), strict=True))
-            # A product is faster by rows.
-            operands = tuple(operand.contiguous() for operand in weights.operands[name])
+            # A product is faster by rows; that of many models lies in memory the other way round.
+            is_one = gates_TBG.dim() == 3
+            operands = tuple(operand.contiguous() if is_one else operand.mT.contiguous().mT for operand in weights.operands[name])
             self._steps[name] = operation, operands, result, parts
 
     def apply(self, name: str, v_BH: Tensor | Parts, gates: Parts = ()) -> Parts:
@@ -200,40 +243,36 @@ class _Unrolled(torch.autograd.Function):
     """The loop over a step, its chain of gradients, and by plain autograd the gradients of those."""
 
     @staticmethod
-    def forward(ctx: Any, step: Step, structure: Structure, like: Weights, num_states: int, *tensors: Any) -> tuple[Tensor, ...]:
-        call = _Call(like, num_states, tensors)
+    def forward(ctx: Any, step: Step, structure: Structure, names: "_Names", *tensors: Any) -> tuple[Tensor, ...]:
+        call = _Call(names, tensors)
         # Shared operations add to the gates in place.
-        gates_TBG = torch.nn.functional.linear(call.x_TBI, *call.projection) if call.projection else call.x_TBI.clone()
-        widths, state, sequence = list(structure.widths), call.state, [call.state]
+        gates_TBG = project_steps(call.x_TBI, *call.projection) if call.projection else call.x_TBI.clone()
+        widths, state = list(structure.widths), tuple(stack_steps([part])[0] for part in call.state)
+        sequence = [state]
         lengths = {name: operands[0].shape[-1] for name, operands in call.weights.operands.items() if operands}
         recording = _Recording(call.weights, gates_TBG, widths, lengths)
         for place, parts in enumerate(recording.gates):
             recording.step = place
             state = step(recording, parts, state)
             sequence.append(state)
-        states = [torch.stack(steps) for steps in zip(*sequence, strict=True)]
+        states = [stack_steps(steps) for steps in zip(*sequence, strict=True)]
         # A kept value is mostly the state that comes next.
         ends = {end.same[1] for end in structure.ends if end.same is not None and end.same[0] == "result"}
-        kept = {name: torch.stack(steps) for name, steps in recording.kept.items() if name not in ends}
+        kept = {name: stack_steps(steps) for name, steps in recording.kept.items() if name not in ends}
         ctx.names = [*recording.results, *kept]
-        ctx.step, ctx.structure, ctx.like, ctx.num_states, ctx.num_tensors = step, structure, like, num_states, len(tensors)
+        ctx.step, ctx.structure, ctx.of_call, ctx.num_tensors = step, structure, names, len(tensors)
         ctx.save_for_backward(*tensors, gates_TBG, *recording.results.values(), *kept.values(), *states)
         return states[0][1:], *state[1:]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         tensors, kept = ctx.saved_tensors[: ctx.num_tensors], ctx.saved_tensors[ctx.num_tensors :]
-        call = _Call(ctx.like, ctx.num_states, tensors)
+        call = _Call(ctx.of_call, tensors)
         if not torch.is_grad_enabled():
-            return (
-                None,
-                None,
-                None,
-                None,
-                *_Chain(ctx.step, ctx.structure, call, ctx.names, kept, needs_x=ctx.needs_input_grad[4]).pull(grads),
-            )
+            chain = _Chain(ctx.step, ctx.structure, call, ctx.names, kept, needs_x=ctx.needs_input_grad[3])
+            return None, None, None, *chain.pull(grads)
         # The gradient of a gradient is wanted: through the plain loop.
-        gates_TBG = torch.nn.functional.linear(call.x_TBI, *call.projection) if call.projection else call.x_TBI
+        gates_TBG = project_steps(call.x_TBI, *call.projection) if call.projection else call.x_TBI
         states = unroll(ctx.step, call.weights, gates_TBG, ctx.structure.widths, call.state)
         ends = [torch.stack([state[0] for state in states]), *states[-1][1:]]
         wanted = [tensor is not None and tensor.requires_grad for tensor in tensors]
@@ -242,7 +281,7 @@ class _Unrolled(torch.autograd.Function):
         found = iter(
             torch.autograd.grad([end for end, _ in known], leaves, [grad for _, grad in known], create_graph=True, allow_unused=True)
         )
-        return None, None, None, None, *(next(found) if is_wanted else None for is_wanted in wanted)
+        return None, None, None, *(next(found) if is_wanted else None for is_wanted in wanted)
 
 
 def blocks(steps: int, elements: int) -> list[tuple[int, int]]:
@@ -251,17 +290,30 @@ def blocks(steps: int, elements: int) -> list[tuple[int, int]]:
     return [(first, min(first + length, steps)) for first in range(0, steps, length)]
 
 
+@dataclass(frozen=True)
+class _Names:
+    """What the tensors of a call are.
+
+    Attributes:
+        num_operands: Of each operation.
+    """
+
+    operations: Mapping[str, Operation]
+    num_operands: Mapping[str, int]
+    num_states: int
+
+
 class _Call:
     """What went into a call, by name."""
 
-    def __init__(self, like: Weights, num_states: int, tensors: Sequence[Any]) -> None:
+    def __init__(self, names: _Names, tensors: Sequence[Any]) -> None:
         rest = iter(tensors)
         self.x_TBI: Tensor = next(rest)
         weight_GI, bias_G = next(rest), next(rest)
         self.projection = None if weight_GI is None else (weight_GI, bias_G)
-        self.state = tuple(next(rest) for _ in range(num_states))
-        operands = {name: tuple(next(rest) for _ in like.operands[name]) for name in like.operations}
-        self.weights = Weights(like.operations, operands)
+        self.state = tuple(next(rest) for _ in range(names.num_states))
+        operands = {name: tuple(next(rest) for _ in range(number)) for name, number in names.num_operands.items()}
+        self.weights = Weights(names.operations, operands)
 
 
 class _Chain:
@@ -277,7 +329,7 @@ class _Chain:
         for end, part in zip(structure.ends, self.states, strict=True):
             if end.same is not None and end.same[0] == "result":
                 self.results[end.same[1]] = part[1:]
-        self.x_grad = call.x_TBI.new_empty(call.x_TBI.shape) if needs_x else None
+        self.x_grad = empty_steps(call.x_TBI, len(call.x_TBI), call.x_TBI.shape[-1]) if needs_x else None
         self.projection_grads = [torch.zeros_like(tensor) for tensor in call.projection or ()]
         self.sums = {name: [torch.zeros_like(operand) for operand in operands] for name, operands in self.weights.operands.items()}
 
@@ -320,9 +372,9 @@ class _Room:
     """
 
     def __init__(self, structure: Structure, weights: Weights, known: dict[Leaf, Tensor]) -> None:
-        steps = known["state", "", 0].shape[:-1]
-        new_empty = known["state", "", 0].new_empty
-        self.gates_TBG = new_empty(*steps, sum(structure.widths))
+        state_TBH = known["state", "", 0]
+        num_steps = len(state_TBH)
+        self.gates_TBG = empty_steps(state_TBH, num_steps, sum(structure.widths))
         self.results: dict[str, Tensor] = {}
         self.result_steps: dict[str, Sequence[Tensor]] = {}
         self.targets: dict[Leaf, Sequence[Tensor]] = {}
@@ -337,7 +389,7 @@ class _Room:
             else:
                 length = sum(known["result", name, part].shape[-1] for part in range(operation.num_gates))
                 # Side by side for the next product.
-                self.results[name] = new_empty(*steps, length)
+                self.results[name] = empty_steps(state_TBH, num_steps, length)
                 for place, part in enumerate(self.results[name].chunk(operation.num_gates, dim=-1)):
                     self.targets["result", name, place] = part.unbind(0)
                 alone = operation.num_gates == 1
@@ -454,11 +506,12 @@ class _Block:
         """Adds the block's share to the gradients of the projection and the operands."""
         chain = self.chain
         if chain.call.projection:
-            gates_RG, x_RI = self.room.gates_TBG[: self.num_steps].flatten(0, 1), chain.call.x_TBI[first:last].flatten(0, 1)
-            chain.projection_grads[0].addmm_(gates_RG.mT, x_RI)
-            chain.projection_grads[1].add_(gates_RG.sum(0))
+            weight_GI = chain.call.projection[0]
+            gates_TBG, x_TBI = self.room.gates_TBG[: self.num_steps], chain.call.x_TBI[first:last]
+            add_steps(chain.projection_grads[0], gates_TBG, x_TBI)
+            chain.projection_grads[1].add_(sum_rows(gates_TBG).squeeze(-2))
             if chain.x_grad is not None:
-                torch.mm(gates_RG, chain.call.projection[0], out=chain.x_grad[first:last].flatten(0, 1))
+                pull_steps(chain.x_grad[first:last], gates_TBG, weight_GI)
         elif chain.x_grad is not None:
             chain.x_grad[first:last] = self.room.gates_TBG[: self.num_steps]
         for (name, _), seen in zip(chain.structure.asked, self.seen, strict=True):

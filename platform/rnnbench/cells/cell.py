@@ -2,13 +2,16 @@
 
 # Shapes: B batch, T time, I inputs, H hidden, G gates times H. `step` also takes a leading model axis N on every tensor.
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import Projection, State, Step, Structure, find_structure, run, unroll
+from rnnbench.cells.bptt import Program, Projection, State, Step, Structure, run, unroll
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.models import draw_mask, each_model, has_models
 from rnnbench.cells.noise import Noise, mask_products, zone_out
-from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight
+from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight, weight_of
 
 
 class Cell(Layer):
@@ -77,7 +80,7 @@ class Cell(Layer):
 
     def flat_weights(self) -> list[Tensor]:
         """W, R, b and c in the order of torch's fused kernels."""
-        return [self.weight_ih, recurrent_weight(self, "weight_hh"), self.bias_ih, self.get_parameter("bias_hh")]
+        return [self.weight_ih, recurrent_weight(self, "weight_hh"), self.bias_ih, weight_of(self, "bias_hh")]
 
     @property
     def weight_drop(self) -> float:
@@ -101,6 +104,21 @@ class Cell(Layer):
             x_TBI = self.project(x_TBI)
         return self._run(self.step, "step", self.weights(), self.gate_widths(), x_TBI, projection, state)
 
+    def run_kernel(
+        self, kernel: Callable[..., tuple[Tensor, ...]], x_BTI: Tensor, state: State, flat_weights: Sequence[Tensor]
+    ) -> tuple[Tensor, State]:
+        """A fused kernel of torch (torch.lstm and its kind), which knows one model: on a GPU many go through the loop together."""
+        if has_models() and x_BTI.is_cuda:
+            return Cell.run(self, x_BTI, state)
+
+        def run(x_BTI: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+            start, weights = [part.unsqueeze(0) for part in rest[: len(state)]], list(rest[len(state) :])
+            found = kernel(x_BTI, start if len(start) > 1 else start[0], weights, True, 1, 0.0, self.training, False, True)
+            return found[0], *(part.squeeze(0) for part in found[1:])
+
+        outputs_BTH, *end = each_model(run, 1 + len(state), x_BTI, *state, *flat_weights)
+        return outputs_BTH, tuple(end)
+
     def forward(self, x_BTI: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See Layer."""
         state = self.initial_state(x_BTI) if state is None else state
@@ -112,8 +130,10 @@ class Cell(Layer):
         if not self.noise.zoneout:
             return self._run(self.step, "masked", weights, widths, gates_TBG, None, state)
         # The masks travel with the gates.
-        masks_TBS = gates_TBG.new_full((*gates_TBG.shape[:2], sum(part.shape[-1] for part in state)), self.noise.zoneout)
-        masks_TBS = torch.bernoulli(masks_TBS) if self.training else masks_TBS
+        shape_TBS = *gates_TBG.shape[:2], sum(part.shape[-1] for part in state)
+        masks_TBS = (
+            draw_mask(gates_TBG, shape_TBS, self.noise.zoneout) if self.training else gates_TBG.new_full(shape_TBS, self.noise.zoneout)
+        )
         widths = [*widths, *(part.shape[-1] for part in state)]
         return self._run(self._zoned_step, "zoned", weights, widths, torch.cat([gates_TBG, masks_TBS], dim=-1), None, state)
 
@@ -124,8 +144,5 @@ class Cell(Layer):
     def _run(
         self, step: Step, kind: str, weights: Weights, widths: list[int], x_TBI: Tensor, projection: Projection | None, state: State
     ) -> tuple[Tensor, State]:
-        if kind not in self._structures:
-            gates_BG = nn.functional.linear(x_TBI[0], *projection) if projection else x_TBI[0]
-            self._structures[kind] = find_structure(step, weights, gates_BG, widths, state)
-        outputs_TBH, end = run(step, self._structures[kind], weights, x_TBI, projection, state)
+        outputs_TBH, end = run(Program(step, kind, tuple(widths), self._structures), weights, x_TBI, projection, state)
         return outputs_TBH.transpose(0, 1), end

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, stack_module_state
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.models import models
 from rnnbench.cells.operations import Weights
 
 # From inputs and units to a cell whose weights are the same at each call.
@@ -163,6 +165,33 @@ def check_model_axis(build: Build) -> None:
             close(one[number], other, 1e-12, "a step with a leading model axis differs from each model's own")
 
 
+def check_models(build: Build) -> None:
+    """Several models that go through their sequences together give each model's own outputs and gradients."""
+    cells = [build(3, 4) for _ in range(3)]
+    with torch.no_grad():
+        for number, cell in enumerate(cells):
+            for weight in cell.parameters():
+                weight.add_(0.1 * number)
+    x_NBTI, weighted_NBTO = draw(3, 2, 7, 3), draw(3, 2, 7, cells[0].output_size, seed=3)
+    stacks, buffers = stack_module_state([*cells])
+
+    def run(weights: dict[str, Tensor], x_BTI: Tensor) -> Tensor:
+        outputs_BTO: Tensor = functional_call(cells[0], {**weights, **buffers_of_one}, (x_BTI,))[0]
+        return outputs_BTO
+
+    buffers_of_one = {name: buffer[0] for name, buffer in buffers.items()}
+    with models([torch.Generator() for _ in cells]):
+        together_NBTO = torch.vmap(run)(stacks, x_NBTI)
+    (together_NBTO * weighted_NBTO).sum().backward()
+    for number, cell in enumerate(cells):
+        outputs_BTO = cell(x_NBTI[number])[0]
+        close(together_NBTO[number], outputs_BTO, 1e-10, "outputs of several models at once differ from each one's own")
+        grads = torch.autograd.grad((outputs_BTO * weighted_NBTO[number]).sum(), list(cell.parameters()), materialize_grads=True)
+        for (name, _), grad in zip(cell.named_parameters(), grads, strict=True):
+            found = stacks[name].grad
+            close(torch.zeros_like(grad) if found is None else found[number], grad, 1e-10, f"gradients of {name} differ for models at once")
+
+
 CHECKS: tuple[Check, ...] = (
     check_shapes,
     check_fast_form,
@@ -174,6 +203,7 @@ CHECKS: tuple[Check, ...] = (
     check_precision,
     check_state_dict,
     check_model_axis,
+    check_models,
 )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.models import drop
 
 
 class CausalConv(nn.Conv1d):
@@ -113,16 +114,33 @@ class TCN(Convolutional):
         super().__init__(input_size, hidden_size)
         sizes = [input_size] + [hidden_size] * (levels - 1)
         self.blocks = nn.ModuleList(_Block(size, hidden_size, kernel, 2**level) for level, size in enumerate(sizes))
-        self.dropout = nn.Dropout1d(dropout)
+        self.share = dropout
 
     def transform(self, x_BCT: Tensor, convolve: Convolve) -> Tensor:
         """See Convolutional."""
         for block in self.blocks:
             assert isinstance(block, _Block)
-            inner_BCT = self.dropout(convolve(block.first, x_BCT).relu())
-            inner_BCT = self.dropout(convolve(block.second, inner_BCT).relu())
+            inner_BCT = self._drop(convolve(block.first, x_BCT).relu())
+            inner_BCT = self._drop(convolve(block.second, inner_BCT).relu())
             x_BCT = (inner_BCT + block.shortcut(x_BCT)).relu()
         return x_BCT
+
+    def _drop(self, x_BCT: Tensor) -> Tensor:
+        return drop(x_BCT, self.share, training=self.training, shape=(*x_BCT.shape[:2], 1))
+
+
+class _WeightNorm(nn.Module):
+    """g v / |v| for each output. torch's own has no rule for several models at once. Source: Salimans and Kingma 2016, arXiv:1602.07868."""
+
+    def forward(self, g_O11: Tensor, v_OIK: Tensor) -> Tensor:
+        return v_OIK * (g_O11 / self._norm(v_OIK))
+
+    def right_inverse(self, weight_OIK: Tensor) -> tuple[Tensor, Tensor]:
+        return self._norm(weight_OIK), weight_OIK
+
+    def _norm(self, v_OIK: Tensor) -> Tensor:
+        norm_O11: Tensor = torch.linalg.vector_norm(v_OIK, dim=(1, 2), keepdim=True)
+        return norm_O11
 
 
 class _Block(nn.Module):
@@ -130,6 +148,8 @@ class _Block(nn.Module):
 
     def __init__(self, inputs: int, units: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.first: CausalConv = nn.utils.parametrizations.weight_norm(CausalConv(inputs, units, kernel, dilation))
-        self.second: CausalConv = nn.utils.parametrizations.weight_norm(CausalConv(units, units, kernel, dilation))
+        self.first = CausalConv(inputs, units, kernel, dilation)
+        self.second = CausalConv(units, units, kernel, dilation)
+        for convolution in (self.first, self.second):
+            nn.utils.parametrize.register_parametrization(convolution, "weight", _WeightNorm())
         self.shortcut = nn.Identity() if inputs == units else nn.Conv1d(inputs, units, 1)

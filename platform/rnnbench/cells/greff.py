@@ -73,10 +73,7 @@ class PeepholeLSTM(Cell):
         if self.peepholes or self.full_recurrence or not (self.squashes_input and self.squashes_output):
             return super().run(x_BTI, state)
         weight_GI, weight_GH, bias_G = self._as_lstm()
-        start = [part.unsqueeze(0) for part in state]
-        flat_weights = [weight_GI, weight_GH, bias_G, torch.zeros_like(bias_G)]
-        outputs_BTH, h_1BH, c_1BH = torch.lstm(x_BTI, start, flat_weights, True, 1, 0.0, self.training, False, True)
-        return outputs_BTH, (h_1BH.squeeze(0), c_1BH.squeeze(0))
+        return self.run_kernel(torch.lstm, x_BTI, state, [weight_GI, weight_GH, bias_G, torch.zeros_like(bias_G)])
 
     def _as_lstm(self) -> tuple[Tensor, Tensor, Tensor]:
         """The weights as those of an LSTM: a missing gate is open, a coupled one is 1 - s(v) = s(-v)."""

@@ -30,9 +30,7 @@ class GRU(Cell):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel of torch."""
-        flat_weights = self.flat_weights()
-        outputs_BTH, h_1BH = torch.gru(x_BTI, state[0].unsqueeze(0), flat_weights, True, 1, 0.0, self.training, False, True)
-        return outputs_BTH, (h_1BH.squeeze(0),)
+        return self.run_kernel(torch.gru, x_BTI, state, self.flat_weights())
 
 
 class GRUv1(Cell):

@@ -8,11 +8,13 @@ projection, the activations, the recurrence and the output while it is in the co
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rnnbench.cells.models import each_model
 from rnnbench.cells.operations import Parts
 from rnnbench.cells.scan import scan
 
@@ -85,7 +87,7 @@ def run_gated(gated: Gated, x_TBI: Tensor, weight_GI: Tensor, bias_G: Tensor, st
     """
     if x_TBI.is_cuda:
         return _scan_gated(gated, x_TBI, weight_GI, bias_G, start_BH)
-    outputs_TBH, end_BH = _GatedBlocks.apply(gated, x_TBI, weight_GI, bias_G, start_BH)  # type: ignore[no-untyped-call]
+    outputs_TBH, end_BH = each_model(partial(_GatedBlocks.apply, gated), 2, x_TBI, weight_GI, bias_G, start_BH)
     return outputs_TBH, end_BH
 
 
@@ -94,7 +96,7 @@ def run_diagonal(x_TBI: Tensor, weight_GI: Tensor, a_H: Tensor, start_BH: Tensor
     if x_TBI.is_cuda:
         states_TBH = _scan_diagonal(x_TBI, weight_GI, a_H, start_BH)
         return states_TBH, states_TBH[-1]
-    states_TBH, end_BH = _DiagonalBlocks.apply(x_TBI, weight_GI, a_H, start_BH)  # type: ignore[no-untyped-call]
+    states_TBH, end_BH = each_model(_DiagonalBlocks.apply, 2, x_TBI, weight_GI, a_H, start_BH)
     return states_TBH, end_BH
 
 

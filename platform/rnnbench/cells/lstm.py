@@ -53,10 +53,8 @@ class LSTM(Cell):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel of torch."""
-        start = [part.unsqueeze(0) for part in state]
         flat_weights = self.flat_weights() + ([recurrent_weight(self, "weight_hr")] if self.projection_size else [])
         with warnings.catch_warnings():
             # That oneDNN has no projections is nothing a person could change.
             warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
-            outputs_BTO, h_1BO, c_1BH = torch.lstm(x_BTI, start, flat_weights, True, 1, 0.0, self.training, False, True)
-        return outputs_BTO, (h_1BO.squeeze(0), c_1BH.squeeze(0))
+            return self.run_kernel(torch.lstm, x_BTI, state, flat_weights)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.models import drop
 from rnnbench.cells.noise import Noise
 from rnnbench.cells.pooling import Pooling, build_pooling
 
@@ -150,9 +151,8 @@ class _Dropout(nn.Module):
         self.share, self.same_at_every_step = share, same_at_every_step
 
     def forward(self, x_BTO: Tensor) -> Tensor:
-        if not self.same_at_every_step or not self.training:
-            return nn.functional.dropout(x_BTO, self.share, self.training)
-        return x_BTO * nn.functional.dropout(x_BTO.new_ones(len(x_BTO), 1, x_BTO.shape[2]), self.share)
+        shape_BTO = x_BTO.shape[0], 1 if self.same_at_every_step else x_BTO.shape[1], x_BTO.shape[2]
+        return drop(x_BTO, self.share, training=self.training, shape=shape_BTO)
 
 
 def _reverse(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor:

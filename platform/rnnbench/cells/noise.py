@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnnbench.cells.models import draw_mask
 from rnnbench.cells.operations import Operands, Parts, Product, Weights
 
 State = tuple[Tensor, ...]
@@ -65,7 +66,7 @@ def mask_products(weights: Weights, share: float, rows: int) -> Weights:
     for name, operation in weights.operations.items():
         if isinstance(operation, Product):
             size = operands[name][0].shape[-2]
-            mask_BV = torch.nn.functional.dropout(operands[name][0].new_ones(rows, size), share)
+            mask_BV = draw_mask(operands[name][0], (rows, size), 1 - share).div(1 - share)
             operations[name] = Masked(**vars(operation))
             operands[name] = (*operands[name], mask_BV)
     return Weights(operations, operands)

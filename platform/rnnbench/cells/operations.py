@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rnnbench.cells.models import drop
+
 Operands = tuple[Tensor, ...]
 Parts = tuple[Tensor, ...]
 _normalisation_backward = torch.ops.aten.native_layer_norm_backward.default
@@ -48,7 +50,7 @@ class Product:
     def operands(self, cell: nn.Module) -> Operands:
         """R as it stands right of the vector, and the bias as a row."""
         weight = recurrent_weight(cell, f"weight_{self.name}").mT
-        return (weight, cell.get_parameter(f"bias_{self.name}").unsqueeze(0)) if self.bias else (weight,)
+        return (weight, weight_of(cell, f"bias_{self.name}").unsqueeze(0)) if self.bias else (weight,)
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """The result, (B, P), without the input's share."""
@@ -57,11 +59,9 @@ class Product:
     def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
         """The same outside autograd: added to the input's share, which `out_BP` holds, or written there."""
         if not self.shared:
-            torch.matmul(v_BV, operands[0], out=out_BP)
-        elif v_BV.dim() == 2:
-            out_BP.addmm_(v_BV, operands[0])
+            multiply(out_BP, v_BV, operands[0])
         else:
-            out_BP.baddbmm_(v_BV, operands[0])
+            add_product(out_BP, v_BV, operands[0])
         if self.bias:
             out_BP.add_(operands[1])
 
@@ -79,20 +79,13 @@ class Product:
 
     def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, _seen: Parts, operands: Operands) -> None:
         """Adds that gradient to `sum_BV`."""
-        if sum_BV.dim() == 2:
-            sum_BV.addmm_(grad_BP, operands[0].mT)
-        else:
-            sum_BV.baddbmm_(grad_BP, operands[0].mT)
+        add_product(sum_BV, grad_BP, operands[0].mT)
 
     def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
         """Adds the operands' gradients over a block of steps to `sums`."""
-        grad_RP, v_RV = _rows(grad_TBP), _rows(seen[0])
-        if grad_RP.dim() == 2:
-            sums[0].addmm_(v_RV.mT, grad_RP)
-        else:
-            sums[0].baddbmm_(v_RV.mT, grad_RP)
+        add_steps(sums[0].mT, grad_TBP, seen[0])
         if self.bias:
-            sums[1].add_(grad_RP.sum(-2, keepdim=True))
+            sums[1].add_(sum_rows(grad_TBP))
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,7 @@ class Scale:
 
     def operands(self, cell: nn.Module) -> Operands:
         """The weights as a row."""
-        return (cell.get_parameter(f"scale_{self.name}").unsqueeze(0),)
+        return (weight_of(cell, f"scale_{self.name}").unsqueeze(0),)
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """See Product."""
@@ -143,7 +136,7 @@ class Scale:
 
     def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, _operands: Operands) -> None:
         """See Product."""
-        sums[0].add_(_rows(grad_TBP * seen[0]).sum(-2, keepdim=True))
+        sums[0].add_(sum_rows(grad_TBP * seen[0]))
 
 
 @dataclass(frozen=True)
@@ -171,8 +164,8 @@ class Normalisation:
 
     def operands(self, cell: nn.Module) -> Operands:
         """Gain and shift, each as a row."""
-        gain_1V = cell.get_parameter(f"gain_{self.name}").unsqueeze(0)
-        return (gain_1V, cell.get_parameter(f"shift_{self.name}").unsqueeze(0)) if self.shift else (gain_1V,)
+        gain_1V = weight_of(cell, f"gain_{self.name}").unsqueeze(0)
+        return (gain_1V, weight_of(cell, f"shift_{self.name}").unsqueeze(0)) if self.shift else (gain_1V,)
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """The result, (B, V)."""
@@ -220,7 +213,7 @@ class Normalisation:
             found = _normalisation_backward(grad_TBP, v_TBV, v_TBV.shape[-1:], mean_TB1, rstd_TB1, gain_V, shift_V, mask)[1:]
         else:
             grads_TBV = (grad_TBP * (v_TBV - mean_TB1) * rstd_TB1, grad_TBP)
-            found = tuple(_rows(grad_TBV).sum(-2, keepdim=True) for grad_TBV in grads_TBV)
+            found = tuple(sum_rows(grad_TBV) for grad_TBV in grads_TBV)
         for total, part in zip(sums, found, strict=False):
             total.add_(part)
 
@@ -307,9 +300,16 @@ class Weights:
         return self.apply(name, value_BH)[0]
 
 
+def weight_of(cell: nn.Module, name: str) -> Tensor:
+    """A parameter by its name; under torch.func it may be any tensor."""
+    weight = getattr(cell, name)
+    assert isinstance(weight, Tensor)
+    return weight
+
+
 def recurrent_weight(cell: nn.Module, name: str) -> Tensor:
     """A recurrent matrix, some of its weights zero where the cell's `weight_drop` says so and it trains."""
-    return nn.functional.dropout(cell.get_parameter(name), getattr(cell, "weight_drop", 0.0), cell.training)
+    return drop(weight_of(cell, name), getattr(cell, "weight_drop", 0.0), training=cell.training)
 
 
 def _shared_gates(operations: Mapping[str, Operation]) -> dict[str, slice]:
@@ -324,8 +324,67 @@ def _shared_gates(operations: Mapping[str, Operation]) -> dict[str, slice]:
     return found
 
 
-def _rows(x_TBV: Tensor) -> Tensor:
-    """Steps and rows on one axis: (T*B, V), or (N, T*B, V) with a model axis."""
-    if x_TBV.dim() == 3:
-        return x_TBV.flatten(0, 1)
-    return x_TBV.transpose(0, 1).flatten(1, 2)
+def empty_steps(like_TB: Tensor, steps: int, size: int) -> Tensor:
+    """Room for so many steps, (T, B, size), or (T, N, B, size) where `like_TB` has models.
+
+    Many models lie in memory with rows innermost: a part of a vector is then in one piece, which tanh and sigmoid take faster.
+    """
+    if like_TB.dim() == 3:
+        return like_TB.new_empty(steps, like_TB.shape[1], size)
+    return like_TB.new_empty(steps, like_TB.shape[1], size, like_TB.shape[2]).mT
+
+
+def stack_steps(steps: Sequence[Tensor]) -> Tensor:
+    """Tensors of single steps, (B, H) or (N, B, H), in room as `empty_steps` makes it."""
+    return torch.stack(list(steps)) if steps[0].dim() == 2 else torch.stack([step.mT for step in steps]).mT
+
+
+def project_steps(x_TBI: Tensor, weight_GI: Tensor, bias_G: Tensor) -> Tensor:
+    """W x + b for all steps."""
+    if x_TBI.dim() == 3:
+        return nn.functional.linear(x_TBI, weight_GI, bias_G)
+    if torch.is_grad_enabled():
+        return torch.stack([torch.baddbmm(bias_G.unsqueeze(1), x_BI, weight_GI.mT) for x_BI in x_TBI.unbind(0)])
+    gates_TBG = empty_steps(x_TBI, len(x_TBI), weight_GI.shape[-2])
+    for x_BI, gates_BG in zip(x_TBI.unbind(0), gates_TBG.unbind(0), strict=True):
+        gates_BG.mT.copy_(bias_G.unsqueeze(-1)).baddbmm_(weight_GI, x_BI.mT)
+    return gates_TBG
+
+
+def pull_steps(out_TBI: Tensor, grad_TBG: Tensor, weight_GI: Tensor) -> None:
+    """Writes grad W for all steps: the way back through `project_steps`."""
+    if out_TBI.dim() == 3:
+        torch.mm(grad_TBG.flatten(0, 1), weight_GI, out=out_TBI.flatten(0, 1))
+        return
+    for out_BI, grad_BG in zip(out_TBI.unbind(0), grad_TBG.unbind(0), strict=True):
+        torch.bmm(weight_GI.mT, grad_BG.mT, out=out_BI.mT)
+
+
+def add_steps(sum_PV: Tensor, grad_TBP: Tensor, v_TBV: Tensor) -> None:
+    """Adds the gradient of a weight (P, V): the products grad^T v of all steps."""
+    if sum_PV.dim() == 2:
+        sum_PV.addmm_(grad_TBP.flatten(0, 1).mT, v_TBV.flatten(0, 1))
+        return
+    for grad_BP, v_BV in zip(grad_TBP.unbind(0), v_TBV.unbind(0), strict=True):
+        sum_PV.baddbmm_(grad_BP.mT, v_BV)
+
+
+def multiply(out_AC: Tensor, left_AB: Tensor, right_BC: Tensor) -> None:
+    """Writes a matrix product, or one for each model."""
+    if out_AC.dim() == 2:
+        torch.mm(left_AB, right_BC, out=out_AC)
+    else:
+        torch.bmm(right_BC.mT, left_AB.mT, out=out_AC.mT)
+
+
+def add_product(sum_AC: Tensor, left_AB: Tensor, right_BC: Tensor) -> None:
+    """Adds a matrix product, or one for each model, in place."""
+    if sum_AC.dim() == 2:
+        sum_AC.addmm_(left_AB, right_BC)
+    else:
+        sum_AC.mT.baddbmm_(right_BC.mT, left_AB.mT)
+
+
+def sum_rows(x_TBV: Tensor) -> Tensor:
+    """The sum over all steps and rows, as a row: (1, V), or (N, 1, V)."""
+    return x_TBV.sum((0, -2)).unsqueeze(-2)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnbench.cells.models import has_models, map_models
+
 # Elements of a step from which a call's own cost no longer matters: then the plain loop does the least work.
 LARGE_STEP = 1 << 15
 
@@ -24,6 +26,8 @@ def scan(a_TB: Tensor, b_TB: Tensor, start_B: Tensor) -> Tensor:
         a_TB, b_TB: Of one shape, real or complex.
         start_B: h_0.
     """
+    if has_models():
+        return map_models(lambda *tensors: (_Scan.apply(*tensors),), (a_TB, b_TB, start_B), (1, 1, 0), (1,))[0]  # type: ignore[no-untyped-call]
     states_TB: Tensor = _Scan.apply(a_TB, b_TB, start_B)  # type: ignore[no-untyped-call]
     return states_TB
 

@@ -22,7 +22,7 @@ def _tcn(inputs: int, units: int, options: Mapping[str, Value], fixed: int) -> i
 CONTROLS = (
     CellEntry(
         name="mlp",
-        version=1,
+        version=2,
         summary="two dense layers on a window of inputs: no recurrence",
         citation="control of this project",
         equations=("h = relu(W_2 relu(W_1 v + b_1) + b_2), v the last `window` inputs side by side, or their mean",),

@@ -1,0 +1,101 @@
+"""Several models of one shape at once: the code of one runs under torch.vmap, and here is what torch cannot map by itself.
+
+Whatever has no rule for many models goes through `map_models`, which hands it tensors with a model axis, or `each_model`, which calls
+it for one model after the other. Random numbers come from each model's own stream, so that a model draws what it would draw alone.
+"""
+
+# Shapes: N models.
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+_streams: ContextVar[Sequence[Generator] | None] = ContextVar("streams", default=None)
+
+Run = Callable[..., tuple[Tensor, ...]]
+
+
+@contextmanager
+def models(streams: Sequence[Generator]) -> Iterator[None]:
+    """Within, tensors under torch.vmap belong to as many models as there are streams, each with its own."""
+    token = _streams.set(streams)
+    try:
+        yield
+    finally:
+        _streams.reset(token)
+
+
+def has_models() -> bool:
+    """Whether this runs for several models."""
+    return _streams.get() is not None
+
+
+def map_models(run: Run, tensors: Sequence[Tensor | None], places: Sequence[int], out: Sequence[int]) -> tuple[Tensor, ...]:
+    """What `run` gives for tensors that all have a model axis, in place `places` of each; its results have one in place `out`."""
+    found: tuple[Tensor, ...] = _Mapped.apply(run, tuple(places), tuple(out), *tensors)  # type: ignore[no-untyped-call]
+    return found
+
+
+def each_model(run: Run, num_results: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """The results of `run` for these tensors; with several models it is called for each."""
+    if not has_models():
+        return run(*tensors)
+
+    def run_each(*stacked: Tensor) -> tuple[Tensor, ...]:
+        ends = [run(*one) for one in zip(*(tensor.unbind(0) for tensor in stacked), strict=True)]
+        return tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
+
+    return map_models(run_each, tensors, [0] * len(tensors), [0] * num_results)
+
+
+def draw_mask(like: Tensor, shape: Sequence[int], keep: float) -> Tensor:
+    """Ones with probability `keep`, else zeros, of `like`'s type: whatever its layout, the same numbers in the same places."""
+    streams = _streams.get()
+    if streams is None:
+        return like.new_empty(tuple(shape)).bernoulli_(keep)
+
+    def draw(stacked: Tensor) -> tuple[Tensor]:
+        return (torch.stack([stacked.new_empty(tuple(shape)).bernoulli_(keep, generator=stream) for stream in streams]),)
+
+    return map_models(draw, (like.detach(),), (0,), (0,))[0]
+
+
+def drop(x: Tensor, share: float, *, training: bool, shape: Sequence[int] | None = None) -> Tensor:
+    """Dropout: a share of `x` is zero, the rest grows so that the expectation stays; nothing happens when not training.
+
+    Args:
+        shape: Of the mask, where it is not `x`'s own.
+    """
+    if not training or not share:
+        return x
+    return x * draw_mask(x, x.shape if shape is None else shape, 1 - share).div(1 - share)
+
+
+class _Mapped(torch.autograd.Function):
+    """A function with a rule for many models and none for one."""
+
+    @staticmethod
+    def forward(*_: Any) -> tuple[Tensor, ...]:
+        raise TypeError("only for tensors of several models, under torch.vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing: autograd sees through the rule."""
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Sequence[Any], run: Run, places: Sequence[int], out: Sequence[int], *tensors: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        given: list[Tensor | None] = []
+        for tensor, dim, place in zip(tensors, in_dims[3:], places, strict=True):
+            if tensor is None:
+                given.append(None)
+            elif dim is None:
+                given.append(tensor.unsqueeze(place).expand(*tensor.shape[:place], info.batch_size, *tensor.shape[place:]))
+            else:
+                given.append(tensor.movedim(dim, place))
+        return run(*given), tuple(out)
