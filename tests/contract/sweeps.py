@@ -9,6 +9,7 @@ from rnnbench.ledger.records import TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import SweepFile, read_sweep
 from rnnbench.sweep.executor import Executor
+from rnnbench.sweep.fusing import Fusing
 from rnnbench.sweep.planned import plan_sweep
 from rnnbench.sweep.runner import Runner
 from rnnbench.sweep.stop import Stop
@@ -39,7 +40,8 @@ def start(sweep: SweepFile, ledger: Ledger, home: Home) -> Runner:
     """Plans and records a sweep; returns the runner that would run it."""
     planned = plan_sweep(sweep, os.environ)
     planned.record(ledger, [])
-    return Runner(ledger, planned, home, Stop(home.stops / sweep.name))
+    fusing = Fusing(sweep.resources.fuse, concurrent=2)
+    return Runner(ledger, planned, home, Stop(home.stops / sweep.name), fusing=fusing)
 
 
 def run(text: str, folder: Path, executor: Executor) -> list[TrialRecord]:

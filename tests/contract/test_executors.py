@@ -15,15 +15,29 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "ray with two workers": lambda: RayExecutor("local", 1, max_concurrent=2, num_cpus=2),
 }
 
+# The numbers are bit-equal within one mode: all trials one by one, or all in groups of any size.
+TEXTS = {"single": f"{SMALL}resources: {{fuse: never}}\n", "fused": f"{SMALL}resources: {{fuse: always}}\n"}
+PAIRS = [pytest.param((e, m), marks=[] if e == "inline" else pytest.mark.slow, id=f"{e}, {m}") for e in EXECUTORS for m in TEXTS]
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def form(request: pytest.FixtureRequest) -> tuple[str, str]:
+    executor, mode = request.param
+    return executor, mode
+
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
-    return run(SMALL, tmp_path_factory.mktemp("reference"), InlineExecutor())
+def reference(form: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
+    return run(TEXTS[form[1]], tmp_path_factory.mktemp("reference"), InlineExecutor())
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[] if name == "inline" else pytest.mark.slow) for name in EXECUTORS])
-def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
-    return run(SMALL, tmp_path_factory.mktemp("executor"), EXECUTORS[request.param]())
+@pytest.fixture(scope="module")
+def trials(form: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
+    return run(TEXTS[form[1]], tmp_path_factory.mktemp("executor"), EXECUTORS[form[0]]())
+
+
+def test_every_trial_runs_in_the_mode_that_was_asked_for(form: tuple[str, str], trials: list[TrialRecord]) -> None:
+    assert {trial.outcome["mode"] for trial in trials} == {form[1]}
 
 
 def test_every_planned_trial_ends_once(trials: list[TrialRecord]) -> None:

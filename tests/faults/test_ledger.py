@@ -6,7 +6,6 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,12 @@ from rnnbench.search.schedulers import decide, kept
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep import lease as lease_module
 from rnnbench.sweep import slots
-from rnnbench.sweep.executor import InlineExecutor, Queue
+from rnnbench.sweep.executor import InlineExecutor, NextJobs, Queue, Record
 from rnnbench.sweep.lease import hold
 from rnnbench.sweep.planned import Planned, plan_sweep
 from rnnbench.sweep.runner import Runner
 from rnnbench.sweep.stop import Stop
-from rnnbench.trial.door import run_job
-from rnnbench.trial.job import Job
+from rnnbench.trial.door import run_jobs
 from rnnbench.trial.spec import TrialSpec
 from tests.faults.harness import SIXTY, SMALL, environment, run, table
 
@@ -229,15 +227,15 @@ class Shuffled:
         self._workers = workers
         self._random = random.Random(seed)
 
-    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[dict[str, Any]], None]) -> None:
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
         running: list[list[dict[str, Any]]] = []
         while True:
-            while len(running) < self._workers and isinstance(job := next_job(), Job):
+            while len(running) < self._workers and isinstance(jobs := next_jobs(), list):
                 events: list[dict[str, Any]] = []
-                events.append(run_job(job.to_dict(), events.append))
+                run_jobs([job.to_dict() for job in jobs], events.append)
                 running.append(events)
             if not running:
-                assert next_job() is Queue.DONE
+                assert next_jobs() is Queue.DONE
                 return
             chosen = self._random.choice(running)
             record(chosen.pop(0))
@@ -336,9 +334,10 @@ class Trivial:
         self._sampled_at = sampled_at
         self._database = database
 
-    def execute(self, next_job: Callable[[], Job | Queue], record: Callable[[dict[str, Any]], None]) -> None:
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
         number = 0
-        while isinstance(job := next_job(), Job):
+        while isinstance(jobs := next_jobs(), list):
+            (job,) = jobs
             stamp = {"key": job.key, "attempt": job.attempt}
             for epoch in (1, 2):
                 metrics = {"accuracy": 0.5, "train_loss": 1.0, "grad_norm": 1.0, "lr": 0.01, "train_s": 0.1}

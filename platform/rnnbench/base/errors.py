@@ -85,6 +85,10 @@ class TrialTimeout(RnnbenchError):
     """A trial reached its `max_seconds`."""
 
 
+class TrialsApart(RnnbenchError):
+    """Several trials had better run one by one."""
+
+
 class TrialInterrupted(RnnbenchError):
     """A trial was asked to stop; its checkpoint lets it go on later."""
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnbench.cells.bptt import Program, Projection, State, Step, Structure, run, unroll
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.models import draw_mask, each_model, has_models
+from rnnbench.cells.models import Share, draw_mask, each_model, fill, has_models
 from rnnbench.cells.noise import Noise, mask_products, zone_out
 from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight, weight_of
 
@@ -83,7 +83,7 @@ class Cell(Layer):
         return [self.weight_ih, recurrent_weight(self, "weight_hh"), self.bias_ih, weight_of(self, "bias_hh")]
 
     @property
-    def weight_drop(self) -> float:
+    def weight_drop(self) -> Share:
         """See Noise."""
         return self.noise.weight_drop
 
@@ -131,9 +131,7 @@ class Cell(Layer):
             return self._run(self.step, "masked", weights, widths, gates_TBG, None, state)
         # The masks travel with the gates.
         shape_TBS = *gates_TBG.shape[:2], sum(part.shape[-1] for part in state)
-        masks_TBS = (
-            draw_mask(gates_TBG, shape_TBS, self.noise.zoneout) if self.training else gates_TBG.new_full(shape_TBS, self.noise.zoneout)
-        )
+        masks_TBS = (draw_mask if self.training else fill)(gates_TBG, shape_TBS, self.noise.zoneout)
         widths = [*widths, *(part.shape[-1] for part in state)]
         return self._run(self._zoned_step, "zoned", weights, widths, torch.cat([gates_TBG, masks_TBS], dim=-1), None, state)
 

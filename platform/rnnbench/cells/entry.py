@@ -9,6 +9,11 @@ from rnnbench.base.parameters import Parameter, Value
 Count = Callable[[int, int, Mapping[str, Value]], int]
 
 
+# Forms in which many cells compute a sequence.
+FUSED = "fused kernel of torch"
+BPTT = "step by step, with a backward pass derived from the step"
+
+
 @dataclass(frozen=True)
 class CellEntry:
     """One line of the table of cells.

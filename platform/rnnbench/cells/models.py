@@ -9,6 +9,7 @@ it for one model after the other. Random numbers come from each model's own stre
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,27 +53,60 @@ def each_model(run: Run, num_results: int, *tensors: Tensor) -> tuple[Tensor, ..
     return map_models(run_each, tensors, [0] * len(tensors), [0] * num_results)
 
 
-def draw_mask(like: Tensor, shape: Sequence[int], keep: float) -> Tensor:
-    """Ones with probability `keep`, else zeros, of `like`'s type: whatever its layout, the same numbers in the same places."""
-    streams = _streams.get()
-    if streams is None:
-        return like.new_empty(tuple(shape)).bernoulli_(keep)
+@dataclass(frozen=True)
+class PerModel:
+    """A share for each model, where models differ in it."""
 
-    def draw(stacked: Tensor) -> tuple[Tensor]:
-        return (torch.stack([stacked.new_empty(tuple(shape)).bernoulli_(keep, generator=stream) for stream in streams]),)
+    values: tuple[float, ...]
 
-    return map_models(draw, (like.detach(),), (0,), (0,))[0]
+    def __bool__(self) -> bool:
+        return any(self.values)
 
 
-def drop(x: Tensor, share: float, *, training: bool, shape: Sequence[int] | None = None) -> Tensor:
+Share = float | PerModel
+
+
+def draw_mask(like: Tensor, shape: Sequence[int], share: Share) -> Tensor:
+    """Ones for a share and zeros for the rest, of `like`'s type: whatever its layout, the same numbers in the same places."""
+    return _make(like, shape, share, lambda empty, of_one, stream: empty.bernoulli_(of_one, generator=stream))
+
+
+def fill(like: Tensor, shape: Sequence[int], share: Share) -> Tensor:
+    """The share itself everywhere."""
+    return _make(like, shape, share, lambda empty, of_one, _: empty.fill_(of_one))
+
+
+def drop(x: Tensor, share: Share, *, training: bool, shape: Sequence[int] | None = None) -> Tensor:
     """Dropout: a share of `x` is zero, the rest grows so that the expectation stays; nothing happens when not training.
 
     Args:
         shape: Of the mask, where it is not `x`'s own.
     """
-    if not training or not share:
-        return x
-    return x * draw_mask(x, x.shape if shape is None else shape, 1 - share).div(1 - share)
+    return x * draw_dropout(x, x.shape if shape is None else shape, share) if training and share else x
+
+
+def draw_dropout(like: Tensor, shape: Sequence[int], share: Share) -> Tensor:
+    """What dropout multiplies with."""
+
+    def draw(empty: Tensor, of_one: float, stream: Generator | None) -> Tensor:
+        return empty.bernoulli_(1 - of_one, generator=stream).div_(1 - of_one)
+
+    return _make(like, shape, share, draw)
+
+
+def _make(like: Tensor, shape: Sequence[int], share: Share, make: Callable[[Tensor, float, Generator | None], Tensor]) -> Tensor:
+    """A tensor of that shape; with several models one from each model's share and stream."""
+    streams = _streams.get()
+    if streams is None:
+        assert isinstance(share, float | int), "shares differ only between models"
+        return make(like.new_empty(tuple(shape)), share, None)
+    shares = share.values if isinstance(share, PerModel) else [share] * len(streams)
+
+    def make_each(stacked: Tensor) -> tuple[Tensor]:
+        pairs = zip(shares, streams, strict=True)
+        return (torch.stack([make(stacked.new_empty(tuple(shape)), of_one, stream) for of_one, stream in pairs]),)
+
+    return map_models(make_each, (like.detach(),), (0,), (0,))[0]
 
 
 class _Mapped(torch.autograd.Function):

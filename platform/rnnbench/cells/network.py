@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.models import drop
+from rnnbench.cells.models import Share, drop
 from rnnbench.cells.noise import Noise
 from rnnbench.cells.pooling import Pooling, build_pooling
 
@@ -70,12 +70,10 @@ class RecurrentNetwork(nn.Module):
         sizes = input_sizes(input_size, self.output_size, num_layers, around.connections)
         self.forwards = nn.ModuleList([first, *(build_cell(size, hidden_size) for size in sizes[1:])])
         self.backwards = nn.ModuleList(build_cell(size, hidden_size) for size in sizes) if bidirectional else nn.ModuleList()
-        for cell in (*self.forwards, *self.backwards):
-            if isinstance(cell, Cell):
-                cell.noise = around.noise
         self.starts = nn.ModuleList(_Start(cell) for cell in (*self.forwards, *self.backwards)) if around.learned_state else None
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in sizes) if around.layer_norm else None
         self.dropout = _Dropout(around.dropout, same_at_every_step=around.variational)
+        self.set_noise(*self.noise_shares())
         self.pool = build_pooling(around.pooling, self.output_size)
 
     def forward(self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
@@ -106,6 +104,19 @@ class RecurrentNetwork(nn.Module):
                 outputs_BTO = self.norms[layer](outputs_BTO)
             x_BTI = self.dropout(outputs_BTO)
         return x_BTI, final
+
+    def noise_shares(self) -> tuple[float, ...]:
+        """Shares of dropout, recurrent dropout, zoneout and weight drop, as built."""
+        noise = self.around.noise
+        shares = self.around.dropout, noise.recurrent_dropout, noise.zoneout, noise.weight_drop
+        return tuple(share for share in shares if isinstance(share, float | int))
+
+    def set_noise(self, dropout: Share, *within: Share) -> None:
+        """Replaces those shares, for all layers; for a network that stands for several, with each one's."""
+        self.dropout.share = dropout
+        for cell in (*self.forwards, *self.backwards):
+            if isinstance(cell, Cell):
+                cell.noise = Noise(*within)
 
     def summary(self, outputs_BTO: Tensor, lengths_B: Tensor | None = None) -> Tensor:
         """What a classifier reads, (B, O), by the network's pooling."""
@@ -148,7 +159,8 @@ class _Start(nn.Module):
 class _Dropout(nn.Module):
     def __init__(self, share: float, *, same_at_every_step: bool) -> None:
         super().__init__()
-        self.share, self.same_at_every_step = share, same_at_every_step
+        self.share: Share = share
+        self.same_at_every_step = same_at_every_step
 
     def forward(self, x_BTO: Tensor) -> Tensor:
         shape_BTO = x_BTO.shape[0], 1 if self.same_at_every_step else x_BTO.shape[1], x_BTO.shape[2]

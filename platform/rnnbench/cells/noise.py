@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnbench.cells.models import draw_mask
+from rnnbench.cells.models import Share, draw_dropout
 from rnnbench.cells.operations import Operands, Parts, Product, Weights
 
 State = tuple[Tensor, ...]
@@ -26,13 +26,13 @@ class Noise:
         weight_drop: Recurrent weights that are zero, the same for a whole batch. Source: Merity et al. 2018, arXiv:1708.02182.
     """
 
-    recurrent_dropout: float = 0.0
-    zoneout: float = 0.0
-    weight_drop: float = 0.0
+    recurrent_dropout: Share = 0.0
+    zoneout: Share = 0.0
+    weight_drop: Share = 0.0
 
     def is_within_steps(self, *, training: bool) -> bool:
         """Whether steps differ from those of a fused kernel."""
-        return self.zoneout > 0 or (training and self.recurrent_dropout > 0)
+        return bool(self.zoneout) or (training and bool(self.recurrent_dropout))
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class Masked(Product):
         super().add_gradients(sums, grad_TBP, (seen[0] * operands[-1],), operands)
 
 
-def mask_products(weights: Weights, share: float, rows: int) -> Weights:
+def mask_products(weights: Weights, share: Share, rows: int) -> Weights:
     """The same weights, each product with a mask of its own that keeps its argument's scale."""
     operations, operands = dict(weights.operations), dict(weights.operands)
     for name, operation in weights.operations.items():
         if isinstance(operation, Product):
             size = operands[name][0].shape[-2]
-            mask_BV = draw_mask(operands[name][0], (rows, size), 1 - share).div(1 - share)
+            mask_BV = draw_dropout(operands[name][0], (rows, size), share)
             operations[name] = Masked(**vars(operation))
             operands[name] = (*operands[name], mask_BV)
     return Weights(operations, operands)

@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,27 +185,33 @@ def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOpti
 
 
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
+    from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import FINAL
+    from rnnbench.sweep.fusing import Fusing
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.runner import Runner
     from rnnbench.sweep.stop import Stop
 
-    name = planned.sweep.name
+    name, console = planned.sweep.name, people()
+    say = partial(console.print, markup=False, soft_wrap=True)
     stop = Stop(place.home.stops / name)
-    runner = Runner(ledger, planned, place.home, stop)
+    executor, concurrent = place.build(planned)
+    runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
     counts, trials = runner.board.counts(), runner.board.trials.values()
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
-    people().print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
+    console.print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
     mirror = None
     if place.tracking_uri != "none":
         address = place.tracking_uri or place.home.tracking_uri
         mirror = Mirror(place.db or place.home.ledger_url, address, artifact_root=place.home.artifacts)
         mirror.start()
     try:
-        _execute(runner, place)
+        if not runner.is_complete():
+            with LiveView(console, name, concurrent) as runner.observe:
+                runner.run(executor)
         if stop.reason == "cancel":
-            people().print(f"cancelled; what was finished is kept: {command()} status {name}{home_flag(place.home)}", markup=False)
+            console.print(f"cancelled; what was finished is kept: {command()} status {name}{home_flag(place.home)}", markup=False)
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
             return _stopped(name, place, stop)
@@ -219,17 +226,6 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         if mirror:
             mirror.stop()
     return _finish(runner, ledger, place, report, as_json=as_json)
-
-
-def _execute(runner: "Runner", place: Place) -> None:
-    from rnnbench.cli.live import LiveView
-
-    if runner.is_complete():
-        return
-    executor, concurrent = place.build(runner.planned)
-    with LiveView(people(), runner.sweep.name, concurrent) as view:
-        runner.observe = view
-        runner.run(executor)
 
 
 def _finish(runner: "Runner", ledger: "Ledger", place: Place, report: "ReportFiles", *, as_json: bool) -> int:

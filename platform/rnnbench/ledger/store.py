@@ -107,13 +107,14 @@ class Ledger:
                 row.drawn_at, row.evidence = self._now(), dict(evidence)
                 self._extend(session, name, specs, position)
 
-    def claim(self, name: str, limit: int, token: str | None = None) -> list[TrialRecord]:
+    def claim(self, name: str, limit: int, token: str | None = None, keys: Sequence[str] = ()) -> list[TrialRecord]:
         """Marks waiting trials of the plan as running, one attempt more each, and returns them.
 
         Those that a scheduler sent on come first, then the plan's order: a cohort is decided as early as it can be.
 
         Args:
             token: Of the lease under which they run.
+            keys: Only of these, where there are any.
         Raises:
             LeaseLostError: the lease is no longer this token's.
         """
@@ -122,7 +123,8 @@ class Ledger:
                 lease = session.get(LeaseRow, name)
                 if lease is None or lease.token != token:
                     raise LeaseLostError(f"another process has taken sweep '{name}' over; this one stops")
-            found = self._trials(session, name, statuses=(Status.PENDING, Status.INTERRUPTED), limit=limit, lock=True)
+            waiting = (Status.PENDING, Status.INTERRUPTED)
+            found = self._trials(session, name, statuses=waiting, keys=keys, limit=limit, lock=True)
             now = self._now()
             claimed = [replace(t, status=Status.RUNNING, attempts=t.attempts + 1, started_at=now, holder=token) for t in found]
             for trial in claimed:

@@ -227,7 +227,7 @@ class Reader:
 
     def _resources(self) -> Resources:
         fields = self._section("resources")
-        self._known(fields, ("cpus", "gpus", "workers", "max_concurrent", "memory_gb"), ("resources",))
+        self._known(fields, ("cpus", "gpus", "workers", "max_concurrent", "memory_gb", "fuse"), ("resources",))
         gpus = fields.get("gpus", 0)
         if isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus <= 1024:
             raise self._error(f"resources.gpus is {printable(repr(gpus))}, must be a number from 0", "resources", "gpus")
@@ -239,7 +239,10 @@ class Reader:
         concurrent = None
         if fields.get("max_concurrent") is not None:
             concurrent = self._whole(("resources", "max_concurrent"), 1, low=1, high=100_000)
-        return Resources(self._whole(("resources", "cpus"), 1, low=1, high=1024), float(gpus), workers, concurrent)
+        fuse = fields.get("fuse", "auto")
+        if fuse not in ("auto", "always", "never"):
+            raise self._error(f"resources.fuse is {printable(repr(fuse))}, must be auto, always or never", "resources", "fuse")
+        return Resources(self._whole(("resources", "cpus"), 1, low=1, high=1024), float(gpus), workers, concurrent, fuse)
 
     def _section(self, name: str) -> dict[str, Any]:
         section = self.content.get(name)

@@ -12,7 +12,7 @@ from rnnbench.cells.own import OwnCell, get_source, make_known
 from rnnbench.search.document import Document
 from rnnbench.search.domains import Domain
 from rnnbench.search.schedulers import Scheduler
-from rnnbench.trial.job import Limits
+from rnnbench.trial.job import Fuse, Limits
 from rnnbench.trial.spec import Budget
 
 
@@ -44,12 +44,17 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial gets: CPUs (threads), GPUs, data-parallel workers; and how many trials run at once (None: all that fit)."""
+    """What one trial gets: CPUs (threads), GPUs, data-parallel workers; and how many trials run at once (None: all that fit).
+
+    Attributes:
+        fuse: Whether trials of one shape train together in one process; auto: where a probe of the machine finds it faster.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
     workers: int = 1
     max_concurrent: int | None = None
+    fuse: Fuse = "auto"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from rnnbench.trial.door import run_job
+from rnnbench.trial.door import run_jobs
 from rnnbench.trial.job import Job
 
 
@@ -18,29 +18,30 @@ class Queue(enum.Enum):
 
 POLL_S = 0.2
 
-NextJob = Callable[[], Job | Queue]
+# Jobs for one process: one, or several of one shape that it trains together.
+NextJobs = Callable[[], list[Job] | Queue]
 Record = Callable[[dict[str, Any]], None]
 
 
 class Executor(Protocol):
     """Runs jobs until the queue is done or the person stops it.
 
-    `execute` calls `next_job` and `record` from the thread it was called in. Every job it took ends in exactly one `finished`
+    `execute` calls `next_jobs` and `record` from the thread it was called in. Every job it took ends in exactly one `finished`
     event, unless the executor itself is stopped; then it returns, or raises KeyboardInterrupt or SystemExit. An attempt whose
     worker died ends as failed, category `worker_killed`; one whose machine was lost as interrupted, category `node_lost`.
     """
 
-    def execute(self, next_job: NextJob, record: Record) -> None:
-        """Runs until `next_job` says DONE."""
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
+        """Runs until `next_jobs` says DONE."""
 
 
 class InlineExecutor:
     """Runs one trial after the other in this process, so a breakpoint works; same numbers as any other executor."""
 
-    def execute(self, next_job: NextJob, record: Record) -> None:
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
-        while (job := next_job()) is not Queue.DONE:
-            if isinstance(job, Job):
-                record(run_job(job.to_dict(), record))
+        while (jobs := next_jobs()) is not Queue.DONE:
+            if isinstance(jobs, list):
+                run_jobs([job.to_dict() for job in jobs], record)
             else:
                 time.sleep(POLL_S)  # another sweep runs a trial that this one holds too

@@ -15,15 +15,14 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rnnbench.base.errors import InputError
 from rnnbench.base.names import printable
-from rnnbench.sweep.executor import NextJob, Queue, Record
-from rnnbench.trial.door import Event, run_job
-from rnnbench.trial.job import Job
+from rnnbench.sweep.executor import NextJobs, Queue, Record
+from rnnbench.trial.door import Event, run_jobs
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -84,7 +83,7 @@ class RayExecutor:
         self.num_cpus = num_cpus
         self.insecure = insecure
 
-    def execute(self, next_job: NextJob, record: Record) -> None:
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
         _check_machine(self.address)
@@ -100,7 +99,7 @@ class RayExecutor:
                 record(event)
 
             try:
-                self._run_until_done(next_job, record_ended)
+                self._run_until_done(next_jobs, record_ended)
                 return
             except _RayDied as error:
                 deaths = 1 if ended else deaths + 1
@@ -111,7 +110,7 @@ class RayExecutor:
                     ) from error
                 log.warning("Ray's processes on this machine died; they are started again")
 
-    def _run_until_done(self, next_job: NextJob, record: Record) -> None:
+    def _run_until_done(self, next_jobs: NextJobs, record: Record) -> None:
         """Raises: _RayDied."""
         import ray
         from ray import tune
@@ -134,7 +133,7 @@ class RayExecutor:
             tune.Tuner(
                 tune.with_resources(_run_in_actor, {"cpu": self.cpus_per_trial}),
                 tune_config=tune.TuneConfig(
-                    search_alg=_claiming_searcher(next_job, concurrent),
+                    search_alg=_claiming_searcher(next_jobs, concurrent),
                     num_samples=-1,
                     reuse_actors=True,
                     trial_name_creator=_trial_name,
@@ -217,22 +216,22 @@ def _run_in_actor(config: dict[str, Any]) -> None:
         tune.report({"event": json.dumps(event)})
 
     report({"kind": PLACED, "node": ray.get_runtime_context().get_node_id()})
-    report(run_job(config["job"], report, alone=True))
+    run_jobs(config["jobs"], report, alone=True)
 
 
 def _trial_name(trial: Any) -> str:  # ray's Trial; ray is imported late
-    return str(trial.config["job"]["key"][:16])
+    return str(trial.config["jobs"][0]["key"][:16])
 
 
-def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> Any:  # a ray Searcher
+def _claiming_searcher(next_jobs: NextJobs, concurrent: int) -> Any:  # a ray Searcher
     from ray.tune.search import Searcher
 
     class ClaimingSearcher(Searcher):
-        """Hands Tune the next claimed job, never more than run at once."""
+        """Hands Tune what is claimed next, never more than runs at once."""
 
-        def __init__(self, next_job: NextJob) -> None:
+        def __init__(self, next_jobs: NextJobs) -> None:
             super().__init__()
-            self.next_job = next_job
+            self.next_jobs = next_jobs
             self.live: set[str] = set()
 
         def __getstate__(self) -> dict[str, Any]:
@@ -244,11 +243,11 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
         def suggest(self, trial_id: str) -> Any:  # a config, None for later, or FINISHED, a text that the base class does not declare
             if len(self.live) >= concurrent:
                 return None
-            job = self.next_job()
-            if isinstance(job, Job):
+            jobs = self.next_jobs()
+            if isinstance(jobs, list):
                 self.live.add(trial_id)
-                return {"job": job.to_dict()}
-            return Searcher.FINISHED if job is Queue.DONE else None
+                return {"jobs": [job.to_dict() for job in jobs]}
+            return Searcher.FINISHED if jobs is Queue.DONE else None
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             self.live.discard(trial_id)
@@ -259,7 +258,7 @@ def _claiming_searcher(next_job: Callable[[], Job | Queue], concurrent: int) -> 
         def restore(self, checkpoint_path: str) -> None:
             """Nothing: the ledger holds the state."""
 
-    return ClaimingSearcher(next_job)
+    return ClaimingSearcher(next_jobs)
 
 
 def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
@@ -271,7 +270,7 @@ def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
 
         def __init__(self, record: Record) -> None:
             self.record = record
-            self.finished: set[str] = set()
+            self.ended: dict[str, set[str]] = {}
             self.nodes: dict[str, str] = {}
             self.next_check = time.monotonic() + NODE_CHECK_S
 
@@ -284,12 +283,18 @@ def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
                 self.nodes[trial.trial_id] = event["node"]
                 return
             if event["kind"] == "finished":
-                self.finished.add(trial.trial_id)
-                self.nodes.pop(trial.trial_id, None)
+                self.ended.setdefault(trial.trial_id, set()).add(event["key"])
+                if not self.left(trial):
+                    self.nodes.pop(trial.trial_id, None)
             self.record(event)
 
+        def left(self, trial: Any) -> list[dict[str, Any]]:
+            """The jobs of a Tune trial that have not ended."""
+            ended = self.ended.get(trial.trial_id, set())
+            return [job for job in trial.config["jobs"] if job["key"] not in ended]
+
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            if trial.trial_id in self.finished:
+            if not self.left(trial):
                 return
             error = _error_text(trial)
             self._record_loss(trial, error, *_loss(error, self.nodes.pop(trial.trial_id, None)))
@@ -301,15 +306,15 @@ def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
             if any(node["Alive"] for node in ray.nodes()):
                 return
             for trial in trials:
-                if not trial.is_finished() and trial.trial_id not in self.finished:
+                if not trial.is_finished():
                     self._record_loss(trial, "Ray's processes on this machine died", "interrupted", "node_lost")
             raise _RayDied
 
         def _record_loss(self, trial: Any, error: str, status: str, category: str) -> None:
-            self.finished.add(trial.trial_id)
-            job = trial.config["job"]
-            lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
-            self.record(lost | {"error": error, "category": category, "wall_s": None})
+            for job in self.left(trial):
+                self.ended.setdefault(trial.trial_id, set()).add(job["key"])
+                lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
+                self.record(lost | {"error": error, "category": category, "wall_s": None})
 
     return Recorder(record)
 

@@ -16,8 +16,10 @@ from rnnbench.search.plan import Scored, num_points, plan_confirm
 from rnnbench.search.schedulers import Scheduler
 from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
+from rnnbench.sweep.fusing import Fusing
 from rnnbench.sweep.keeping import Keeping
 from rnnbench.sweep.lease import hold, is_live
+from rnnbench.sweep.mates import Mates
 from rnnbench.sweep.planned import Planned
 from rnnbench.sweep.rungs import Lane, Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
@@ -45,6 +47,7 @@ class Runner:
     Attributes:
         stop: Whether, and why, the sweep is to stop.
         observe: Called after each recorded event, for a live view.
+        fusing: Which trials train together.
     """
 
     ledger: Ledger
@@ -52,6 +55,7 @@ class Runner:
     home: Home
     stop: Stop = field(default_factory=lambda: Stop(Path("/nonexistent/stop")))
     observe: Callable[[Scoreboard], None] = lambda board: None
+    fusing: Fusing = field(default_factory=Fusing)
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -60,6 +64,7 @@ class Runner:
         self._token: str | None = None
         self._fault: Exception | None = None
         self._looked = self.clock()
+        self._together: set[str] = set()
         self._read()
 
     def run(self, executor: Executor) -> None:
@@ -77,7 +82,7 @@ class Runner:
             self._release()
             self._decide(self._rungs.lanes() if self._rungs else [])
             try:
-                executor.execute(self._next_job, self._record)
+                executor.execute(self._next_jobs, self._record)
             finally:
                 self._end()
         if self._fault is not None:
@@ -99,6 +104,8 @@ class Runner:
         self._first = set(firsts.values())
         self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1, is_maximized)
         self._keeping.add(trials)
+        self._mates = Mates(self.fusing.is_candidate)
+        self._mates.add(trials)
         self._rungs = self._read_rungs(self.sweep.scheduler, trials) if self.sweep.scheduler else None
 
     def _read_rungs(self, scheduler: Scheduler, trials: list[TrialRecord]) -> Rungs:
@@ -109,15 +116,20 @@ class Runner:
         rungs.add_decisions(self.ledger.decisions(self.sweep.name))
         return rungs
 
-    def _next_job(self) -> Job | Queue:
-        """The next trial, or why there is none. Whatever goes wrong is kept for `run`: executors have errors of their own."""
+    def _next_jobs(self) -> list[Job] | Queue:
+        """The next trial, with those that train together with it, or why there is none.
+
+        Whatever goes wrong is kept for `run`: executors have errors of their own.
+        """
         try:
             while self.stop.reason is None:
                 claimed = self.ledger.claim(self.sweep.name, 1, self._token)
                 if claimed:
+                    claimed += self._claim_mates(claimed[0])
                     self._add(claimed)
                     self.observe(self.board)
-                    return self._job(claimed[0])
+                    how = self.fusing.how(claimed[0].spec, len(claimed)) if self._mates.may_join(claimed[0]) else "never"
+                    return [replace(self._job(trial), fuse=how) for trial in claimed]
                 if self._undrawn:
                     self._draw()
                 elif self.board.open:
@@ -131,6 +143,14 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - see above
             self._fail(error)
         return Queue.DONE
+
+    def _claim_mates(self, trial: TrialRecord) -> list[TrialRecord]:
+        keys = self._mates.of(trial)
+        keys = keys[: self.fusing.number(trial.spec, 1 + len(keys)) - 1]
+        mates = self.ledger.claim(self.sweep.name, len(keys), self._token, keys) if keys else []
+        self._together -= {trial.key}
+        self._together |= {mate.key for mate in (trial, *mates)} if mates else set()
+        return mates
 
     def _job(self, trial: TrialRecord) -> Job:
         spec = trial.spec
@@ -166,11 +186,13 @@ class Runner:
         try:
             if event["kind"] == "test_opened":
                 self.ledger.record_test_opened(event["key"])
+            elif event["kind"] == "probed":
+                self.fusing.learn(self.board.trials[event["key"]].spec, event)
             elif event["kind"] == "epoch":
                 self._record_epoch(event)
             else:
                 self._record_finished(event)
-        except Exception as error:  # noqa: BLE001 - see _next_job
+        except Exception as error:  # noqa: BLE001 - see _next_jobs
             self._fail(error)
         self.observe(self.board)
 
@@ -188,6 +210,10 @@ class Runner:
         status = Status(event["status"])
         if category == "worker_killed":
             category, error = verdict_on(self.home.trial_folder(key), attempt) or (category, error)
+            if key in self._together:
+                # Nobody knows which of them it was: each goes on alone, and what happens then is its own.
+                status = Status.INTERRUPTED
+                self._mates.isolate(key)
         if category == "disk_full":
             self._fail(DiskFullError(f"no room left in {self.home.path}; free some, then resume: nothing recorded is lost"))
         failures = trial.failures + (status == Status.FAILED)
@@ -215,6 +241,7 @@ class Runner:
     def _add(self, trials: list[TrialRecord]) -> None:
         self.board.add(trials)
         self._keeping.add(trials)
+        self._mates.add(trials)
         if self._rungs:
             self._rungs.add(trials)
 

@@ -35,12 +35,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def rows(self, index: Tensor) -> "Batch":
-        """The rows of an index, cut to the longest of them."""
+    def rows(self, index: Tensor, longest: int | None = None) -> "Batch":
+        """The rows of an index, cut to the longest of them, or to so many steps."""
         if self.lengths is None:
             return Batch(self.inputs[index], self.targets[index])
         lengths = self.lengths[index]
-        longest = int(lengths.max())
+        longest = longest or int(lengths.max())
         stepwise = self.targets.ndim > 1 and self.targets.shape[1] == self.inputs.shape[1]
         targets = self.targets[index, :longest] if stepwise else self.targets[index]
         return Batch(self.inputs[index, :longest], targets, lengths)

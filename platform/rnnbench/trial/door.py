@@ -2,19 +2,20 @@
 
 import logging
 import os
-import platform
 import resource
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialTimeout
+from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialsApart, TrialTimeout
 from rnnbench.base.files import is_disk_full
+from rnnbench.base.machine import keep_freed_memory, processor, return_freed_memory
 from rnnbench.base.secrets import redact
 from rnnbench.cells.own import OwnCell, make_known
 from rnnbench.trial.files import LOG
@@ -28,12 +29,51 @@ Report = Callable[[Event], None]
 MAX_TRACEBACK_CHARS = 64_000
 
 
+def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: bool = False) -> None:
+    """Runs attempts and reports their events, each with a last one of kind `finished`, see `run_job`.
+
+    Several, of one shape, are trained together unless one by one is as fast. Where that fails for a reason that is no trial's own
+    (no room, a cell that cannot), they go on in halves, at last one by one.
+    """
+    if alone:
+        keep_freed_memory()
+        return_freed_memory()
+    if plain_jobs[0]["fuse"] == "never":
+        for plain_job in plain_jobs:
+            report(run_job(plain_job, report, alone=alone))
+        return
+    jobs = [_enter(plain_job) for plain_job in plain_jobs]
+    left = {job.key: plain_job for job, plain_job in zip(jobs, plain_jobs, strict=True)}
+
+    def send(job: Job, event: Event) -> None:
+        _send(job, report, event)
+
+    try:
+        with ExitStack() as logs:
+            for job in jobs:
+                logs.enter_context(_log_beside(Path(job.folder)))
+            from rnnbench.trial.group import run_group
+
+            for attempt, end in run_group(jobs, send, alone=alone):
+                surroundings = {**_surroundings(attempt.job), "mode": "fused", "fused": len(jobs)}
+                finished = _conclude(attempt.job, surroundings, time.monotonic() - attempt.elapsed_s(), end)
+                left.pop(attempt.job.key)
+                report(finished)
+    except Exception as error:  # noqa: BLE001 - whatever it is, alone it is recorded as the trial's own
+        size = 1 if isinstance(error, TrialsApart) else len(left) // 2
+        log.info("%d trials do not run together, they go on by %d: %s", len(left), max(1, size), error)
+        rest = [{**plain_job, "fuse": "always" if size > 1 else "never"} for plain_job in left.values()]
+        for start in range(0, len(rest), max(1, size)):
+            run_jobs(rest[start : start + max(1, size)], report, alone=alone)
+
+
 def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False) -> Event:
     """Runs one attempt and returns its last event, of kind `finished`; earlier ones go to `report`.
 
     Events are plain dicts with `kind`, `key` and `attempt`:
         epoch: `epoch` from 1, `wall_s`, `metrics`, `best`, `best_epoch`, `last`
         test_opened: the next thing read is the test split
+        probed: how fast several trials are together, see `trial.probe.measure`
         finished: `status` (completed, paused, interrupted, diverged, failed), `outcome`, `wall_s`, `error`, `category`
 
     Only what asks the process itself to stop (KeyboardInterrupt, SystemExit, an executor's own signal) leaves as an exception.
@@ -41,24 +81,36 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
     Args:
         alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
-    job = Job.from_dict(plain_job)
-    if job.own_cell:
-        make_known(OwnCell(**job.own_cell))
-    stamp = {"key": job.key, "attempt": job.attempt}
-    started = time.monotonic()
-    status, outcome, error, category = "failed", _surroundings(job), None, None
+    job, started = _enter(plain_job), time.monotonic()
 
-    def send(event: Event) -> None:
-        log.info("event kind=%s key=%s attempt=%d %s", event["kind"], job.key[:8], job.attempt, event.get("metrics", ""))
-        report({**stamp, **event})
-
-    try:
+    def run() -> dict[str, Any]:
         with _log_beside(Path(job.folder)):
             # Imported here, so that the driver can know this door without torch.
             from rnnbench.trial.run import run_trial
 
-            outcome |= run_trial(job, send, time.monotonic, alone=alone)
-            status = outcome.pop("status")
+            return run_trial(job, partial(_send, job, report), time.monotonic, alone=alone)
+
+    return _conclude(job, _surroundings(job), started, run)
+
+
+def _enter(plain_job: Mapping[str, Any]) -> Job:
+    job = Job.from_dict(plain_job)
+    if job.own_cell:
+        make_known(OwnCell(**job.own_cell))
+    return job
+
+
+def _send(job: Job, report: Report, event: Event) -> None:
+    log.info("event kind=%s key=%s attempt=%d %s", event["kind"], job.key[:8], job.attempt, event.get("metrics", ""))
+    report({"key": job.key, "attempt": job.attempt, **event})
+
+
+def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Callable[[], dict[str, Any]]) -> Event:
+    """The last event of an attempt: what `run` gives, or why it gives nothing."""
+    status, outcome, error, category = "failed", surroundings, None, None
+    try:
+        outcome |= run()
+        status = outcome.pop("status")
     except TrialDiverged as diverged:
         status, error = "diverged", str(diverged)
     except TrialTimeout as timeout:
@@ -71,8 +123,8 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
         category = _category(failure)
         error = redact(traceback.format_exc(), os.environ)[-MAX_TRACEBACK_CHARS:]
     outcome["peak_memory_bytes"] = _peak_memory_bytes()
-    finished = {"kind": "finished", "status": status, "error": error, "category": category}
-    return {**stamp, **finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
+    finished = {"kind": "finished", "status": status, "error": error, "category": category, "key": job.key, "attempt": job.attempt}
+    return {**finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
 
 
 def _category(failure: Exception) -> str:
@@ -119,7 +171,7 @@ def _surroundings(job: Job) -> dict[str, Any]:
         "device": "cpu",
         "threads": job.threads,
         "host": socket.gethostname(),
-        "processor": _processor(),
+        "processor": processor(),
         "process_id": os.getpid(),
     }
 
@@ -128,11 +180,3 @@ def _peak_memory_bytes() -> int:
     """The process's high-water mark: in a reused worker that of all its trials so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n")
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -67,9 +67,10 @@ def main() -> None:
         verdict = broken(watch, started, beat, time.monotonic(), private_bytes(worker))
         if verdict is not None:
             category, error = verdict
-            partial = Path(watch["verdict"] + ".partial")
-            partial.write_text(json.dumps({"attempt": watch["attempt"], "category": category, "error": error}))
-            partial.replace(watch["verdict"])
+            for place, attempt in watch["verdicts"].items():
+                partial = Path(place + ".partial")
+                partial.write_text(json.dumps({"attempt": attempt, "category": category, "error": error}))
+                partial.replace(place)
             os.kill(worker, signal.SIGKILL)
             return
 

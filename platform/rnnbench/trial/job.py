@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rnnbench.trial.spec import TrialSpec
+
+Fuse = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Job:
         stop_file: The trial saves a checkpoint and hands itself back as `interrupted` once this file exists.
         checkpoint_every_s: How often the trial saves what it can continue from.
         own_cell: File, class name and source of a cell from a person's own file.
+        fuse: Whether it trains together with the others that it comes with: auto finds out first if that is faster.
         baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
     """
 
@@ -49,6 +52,7 @@ class Job:
     until_epoch: int | None = None
     stop_file: str | None = None
     checkpoint_every_s: float = 10.0
+    fuse: Fuse = "never"
     baselines: bool = False
     own_cell: Mapping[str, str] | None = None
 

@@ -6,7 +6,7 @@ continued from a checkpoint is bit-equal to one never interrupted.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class Partial:
         batches: Batches done.
         sums: Of the loss over rows, of the gradient's norm, and of clipped steps.
         train_s: Seconds inside training steps of this epoch, before this process took it up.
-        random_state: Of torch's default stream, which dropout draws from; filled in for a checkpoint.
+        random_state: Of the stream that dropout draws from; filled in for a checkpoint.
     """
 
     batches: int = 0
@@ -74,6 +74,7 @@ class Trainer:
         metric: Name of the task's metric among the module's metrics.
         pulse: Asked between two batches whether to go on.
         after_batch: Called between two batches; a checkpoint of that moment is whole.
+        stream: What dropout draws from; None: torch's default one.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Trainer:
         maximize: bool,
         pulse: Pulse,
         after_batch: Callable[["Trainer"], None] = lambda trainer: None,
+        stream: torch.Generator | None = None,
     ) -> None:
         self.spec = spec
         self.module = module
@@ -92,11 +94,12 @@ class Trainer:
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.progress = Progress()
         self.partial: Partial | None = None
+        self.stream = torch.default_generator if stream is None else stream
         self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self._metric = metric
         self._sign = 1.0 if maximize else -1.0
         self._pulse = pulse
-        self._after_batch = after_batch
+        self.after_batch = after_batch
 
     def is_done(self) -> bool:
         """Whether the budget's epochs or its patience are used up."""
@@ -111,17 +114,74 @@ class Trainer:
             TrialDiverged: the loss, the gradient's norm or a validation metric is not finite.
             TrialTimeout, TrialInterrupted: see `Pulse.beat`.
         """
+        batches = self.start_epoch(len(train))
+        partial = self.partial
+        assert partial is not None, "an epoch has been started"
+        before_s = partial.train_s
+        started = self._pulse.clock()
+        self.module.train()
+        for rows in batches[partial.batches :]:
+            self._pulse.beat()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.module.training_step(train.rows(rows), partial.batches)
+            loss.backward()
+            self.follow(loss.detach(), len(rows))
+            partial.train_s = before_s + self._pulse.clock() - started
+            self.after_batch(self)
+        return self.end_epoch(len(train), evaluate(self.module, validation, self._pulse))
+
+    def start_epoch(self, num_rows: int) -> Sequence[torch.Tensor]:
+        """The epoch's batches, as row numbers; sets the learning rate and the random stream, or goes on within the epoch."""
+        parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
+        assert isinstance(batch_size, int)
         epoch = self.progress.epoch + 1
-        metrics = self._train(train, epoch)
-        metrics |= evaluate(self.module, validation, self._pulse)
-        self.progress.train_s += metrics["train_s"]
+        scale = lr_scale(parameters, epoch, self.spec.budget.max_epochs, self.progress.num_falls)
+        for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
+            group["lr"] = base_lr * scale
+        if self.partial is None:
+            self.partial = Partial()
+            self.stream.manual_seed(child(self.spec.seed, "dropout", epoch))
+        elif self.partial.random_state is not None:
+            self.stream.set_state(self.partial.random_state)
+        self.partial.sums = self.partial.sums.to(self.weights[0].device)
+        order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
+        batches: Sequence[torch.Tensor] = torch.randperm(num_rows, generator=order).split(batch_size)
+        return batches
+
+    def follow(self, loss: torch.Tensor, rows: int) -> None:
+        """Goes a step down the gradients of a batch, whose mean loss is given."""
+        norm, clipped = clip_gradients(self.weights, self.spec.parameters)
+        self.optimizer.step()
+        assert self.partial is not None, "an epoch has been started"
+        self.partial.sums += torch.stack([(loss * rows).double(), norm.double(), clipped.double()])
+        self.partial.batches += 1
+
+    def end_epoch(self, num_rows: int, validated: Mapping[str, float]) -> dict[str, float]:
+        """Takes the epoch into `progress` and returns its metrics.
+
+        Raises:
+            TrialDiverged: one of them is not finite.
+        """
+        partial, epoch = self.partial, self.progress.epoch + 1
+        assert partial is not None, "an epoch has been started"
+        loss_sum, norm_sum, clipped_sum = partial.sums.tolist()
+        metrics = {
+            "train_loss": loss_sum / num_rows,
+            "grad_norm": norm_sum / partial.batches,
+            "clipped_share": clipped_sum / partial.batches,
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+            "train_s": partial.train_s,
+            **validated,
+        }
+        _require_finite(metrics, epoch)
+        self.progress.train_s += partial.train_s
         self.partial = None
         self._record(epoch, metrics)
         return metrics
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values that `restore` reads back, after any batch or epoch."""
-        partial = None if self.partial is None else {**vars(self.partial), "random_state": torch.get_rng_state()}
+        partial = None if self.partial is None else {**vars(self.partial), "random_state": self.stream.get_state()}
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -140,50 +200,7 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         self.partial = None if state["partial"] is None else Partial(**state["partial"])
 
-    def _train(self, train: Batch, epoch: int) -> dict[str, float]:
-        parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
-        assert isinstance(batch_size, int)
-        scale = lr_scale(parameters, epoch, self.spec.budget.max_epochs, self.progress.num_falls)
-        for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
-            group["lr"] = base_lr * scale
-        order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
-        num_rows = len(train)
-        batches = torch.randperm(num_rows, generator=order).split(batch_size)
-        if self.partial is None:
-            self.partial = Partial()
-            torch.manual_seed(child(self.spec.seed, "dropout", epoch))
-        elif self.partial.random_state is not None:
-            torch.set_rng_state(self.partial.random_state)
-        partial, before_s = self.partial, self.partial.train_s
-        partial.sums = partial.sums.to(self.weights[0].device)
-        started = self._pulse.clock()
-        self.module.train()
-        for index in range(partial.batches, len(batches)):
-            self._pulse.beat()
-            rows = batches[index]
-            batch = train.rows(rows)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.module.training_step(batch, index)
-            loss.backward()
-            norm, clipped = clip_gradients(self.weights, parameters)
-            self.optimizer.step()
-            partial.sums += torch.stack([(loss.detach() * len(rows)).double(), norm.double(), clipped.double()])
-            partial.batches = index + 1
-            partial.train_s = before_s + self._pulse.clock() - started
-            self._after_batch(self)
-        loss_sum, norm_sum, clipped_sum = partial.sums.tolist()
-        metrics = {
-            "train_loss": loss_sum / num_rows,
-            "grad_norm": norm_sum / len(batches),
-            "clipped_share": clipped_sum / len(batches),
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-            "train_s": partial.train_s,
-        }
-        _require_finite(metrics, epoch)
-        return metrics
-
     def _record(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        _require_finite(metrics, epoch)
         value, progress = metrics[self._metric], self.progress
         progress.epoch, progress.last = epoch, value
         if progress.best is None or self._sign * value > self._sign * progress.best:

@@ -47,44 +47,49 @@ def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic,
         DiskFullError: no room for a checkpoint.
     """
     with torch_settings(job.threads):
-        return _Attempt(job, send, clock).run(alone=alone)
+        return Attempt(job, send, clock).run(alone=alone)
 
 
-class _Attempt:
-    """One attempt at one trial."""
+class Attempt:
+    """One attempt at one trial, alone or together with others."""
 
-    def __init__(self, job: Job, send: Send, clock: Callable[[], float]) -> None:
+    def __init__(self, job: Job, send: Send, clock: Callable[[], float], stream: torch.Generator | None = None) -> None:
         self.job = job
         self.send = send
         self.clock = clock
+        self.stream = stream
         self.last = Path(job.folder) / LAST
         self.card = get_task(job.spec.task)
         self.started = clock()
         self.earlier_s = 0.0  # of the attempts that this one continues
+        self.shared_s: float | None = None  # its share of the process's time, where it is one of several
         self.saved_at = self.started
         self.pulse = Pulse(clock, stop_file=job.stop_file)
 
     def run(self, *, alone: bool) -> dict[str, Any]:
-        with guarded(self.job) if alone else nullcontext(lambda: None) as self.pulse.alive:
+        """Trains alone; see `run_trial`."""
+        with guarded([self.job]) if alone else nullcontext(lambda: None) as self.pulse.alive:
             data = read_data(self.job.spec, self.job.paths())
-            trainer = self._continued(data)
+            trainer = self.continued(data)
             limit = self.job.limits.max_seconds
             self.pulse.deadline = math.inf if limit is None else self.started + limit - self.earlier_s
             try:
-                while not trainer.is_done() and not self._is_at_rung(trainer):
-                    metrics = trainer.run_epoch(data.splits["train"], data.splits["validation"])
-                    self._tell(trainer, metrics)
-                    self._save_when_due(trainer)
-                return self._end(trainer, data)
+                while not self.is_at_end(trainer):
+                    self.tell(trainer, trainer.run_epoch(data.splits["train"], data.splits["validation"]))
+                    self.save_when_due(trainer)
+                return self.end(trainer, data)
             except TrialInterrupted:
-                self._save(trainer)
-                return self._outcome(trainer, "interrupted")
+                return self.interrupted(trainer)
+
+    def is_late(self) -> bool:
+        """Whether the trial is over its time."""
+        return self.elapsed_s() > (self.job.limits.max_seconds or math.inf)
 
     def elapsed_s(self) -> float:
         """Wall clock of the trial over all its attempts."""
-        return self.earlier_s + self.clock() - self.started
+        return self.earlier_s + (self.clock() - self.started if self.shared_s is None else self.shared_s)
 
-    def _continued(self, data: TaskData) -> Trainer:
+    def continued(self, data: TaskData) -> Trainer:
         """A trainer where the newest usable checkpoint left it; whatever is wrong with one, the next serves, or the start."""
         for state in candidates(self.last):
             trainer = self._trainer(data)
@@ -102,17 +107,28 @@ class _Attempt:
     def _trainer(self, data: TaskData) -> Trainer:
         metric, maximize = self.card.metric.name, self.card.metric.direction == "max"
         module = build_module(self.job.spec, data)
-        return Trainer(self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self._save_when_due)
+        return Trainer(
+            self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
+        )
 
-    def _is_at_rung(self, trainer: Trainer) -> bool:
-        return self.job.until_epoch is not None and trainer.progress.epoch >= self.job.until_epoch
+    def is_at_end(self, trainer: Trainer) -> bool:
+        """Whether the trial is done, or where a scheduler wants it back."""
+        until = self.job.until_epoch
+        return trainer.is_done() or (until is not None and trainer.progress.epoch >= until)
 
-    def _tell(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def interrupted(self, trainer: Trainer) -> dict[str, Any]:
+        """Saves the trial where it stands, and its outcome."""
+        self._save(trainer)
+        return self._outcome(trainer, "interrupted")
+
+    def tell(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Sends an epoch."""
         progress = trainer.progress
         event = {"kind": "epoch", "epoch": progress.epoch, "wall_s": self.elapsed_s(), "metrics": metrics}
         self.send(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
 
-    def _save_when_due(self, trainer: Trainer) -> None:
+    def save_when_due(self, trainer: Trainer) -> None:
+        """Saves what a later attempt continues from, if the last time is long ago."""
         if self.clock() - self.saved_at > self.job.checkpoint_every_s:
             self._save(trainer)
 
@@ -120,7 +136,8 @@ class _Attempt:
         save_rotating(self.last, {"key": self.job.key, "elapsed_s": self.elapsed_s(), **trainer.state()})
         self.saved_at = self.clock()
 
-    def _end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
+    def end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
+        """Saves the best weights, tests where it may, and the outcome."""
         spec, progress = self.job.spec, trainer.progress
         save_checkpoint(Path(self.job.folder) / BEST, {"key": self.job.key, "spec": spec.to_dict(), "module": progress.best_weights})
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")

@@ -10,6 +10,8 @@ from rnnbench.base.parameters import Value
 # Raised by hand when the training loop changes what a trial computes (the golden tests notice).
 LOOP_VERSION = 2
 
+_NOISE = ("network.dropout", "network.recurrent_dropout", "network.zoneout", "network.weight_drop")
+
 Stage = Literal["search", "confirm"]
 
 
@@ -63,6 +65,18 @@ class TrialSpec:
         identity = self._identity()
         del identity["seed"]
         return digest(identity)
+
+    def shape(self) -> str:
+        """Equal for trials that can be trained together: they differ in optimiser, schedule, clipping, shares of noise, or seed alone."""
+        shape = self._identity()
+        del shape["seed"], shape["budget"]
+        shape.pop("scheduler", None)
+        shape["parameters"] = {
+            name: bool(value) if name in _NOISE else value
+            for name, value in self.parameters.items()
+            if not name.startswith(("optimizer.", "training.")) or name == "training.batch_size"
+        }
+        return digest(shape)
 
     def to_dict(self) -> dict[str, Plain]:
         """Plain data, for a process border or the ledger; `from_dict` reads it back."""

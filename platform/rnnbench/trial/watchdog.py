@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,19 @@ _guards: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @contextmanager
-def guarded(job: Job) -> Iterator[Callable[[], None]]:
-    """Has the job's limits enforced from outside this process; gives the sign of life to call."""
-    limits = job.limits
-    verdict = Path(job.folder) / VERDICT
-    verdict.unlink(missing_ok=True)
-    _tell({"watch": {"verdict": str(verdict), "attempt": job.attempt, **asdict(limits)}})
+def guarded(jobs: Sequence[Job]) -> Iterator[Callable[[], None]]:
+    """Has the limits of jobs that run in this process enforced from outside; gives the sign of life to call.
+
+    Several together may use as much memory as each alone, and look at their own time: it is a share of this process's.
+    """
+    limits = jobs[0].limits
+    if len(jobs) > 1:
+        memory = None if limits.memory_bytes is None else limits.memory_bytes * len(jobs)
+        limits = replace(limits, memory_bytes=memory, max_seconds=None)
+    verdicts = {str(Path(job.folder) / VERDICT): job.attempt for job in jobs}
+    for verdict in verdicts:
+        Path(verdict).unlink(missing_ok=True)
+    _tell({"watch": {"verdicts": verdicts, **asdict(limits)}})
     try:
         yield lambda: _tell({"beat": 1})
     finally:

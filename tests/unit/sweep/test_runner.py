@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from rnnbench.base.home import Home
+from rnnbench.base.machine import available_bytes
 from rnnbench.ledger.records import FINAL, Status
 from rnnbench.ledger.store import Ledger
-from rnnbench.sweep.executor import InlineExecutor, NextJob, Queue, Record
+from rnnbench.sweep.executor import InlineExecutor, NextJobs, Queue, Record
+from rnnbench.sweep.fusing import Fusing
 from rnnbench.sweep.scoreboard import sweep_status
 from rnnbench.trial.job import Job
 from tests.contract.sweeps import SMALL, read_text, start
+from tests.unit.trial.test_fused import spec
 
 
 class Fast:
@@ -23,13 +26,14 @@ class Fast:
         self.stop_after = stop_after
         self.ran: list[str] = []
 
-    def execute(self, next_job: NextJob, record: Record) -> None:
-        while isinstance(job := next_job(), Job):
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
+        while isinstance(jobs := next_jobs(), list):
+            (job,) = jobs
             self.ran.append(job.key)
             if self.stop_after is not None and len(self.ran) > self.stop_after:
                 raise KeyboardInterrupt
             record({"kind": "finished", "key": job.key, "attempt": job.attempt, **self.end(job)})
-        assert job is Queue.DONE
+        assert jobs is Queue.DONE
 
 
 def complete(job: Job) -> dict[str, Any]:
@@ -109,3 +113,84 @@ def test_a_learning_rate_that_explodes_ends_as_diverged(tmp_path: Path, home: Ho
         trials = ledger.trials("small")
         assert [trial.status for trial in trials] == [Status.DIVERGED] * 2
         assert all("epoch 1" in (trial.error or "") or "epoch 2" in (trial.error or "") for trial in trials)
+
+
+class Grouped:
+    """An executor that notes who comes with whom, and whose worker dies in the first group."""
+
+    def __init__(self, dying: int) -> None:
+        self.groups: list[list[Job]] = []
+        self.dying = dying
+
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
+        while isinstance(jobs := next_jobs(), list):
+            self.groups.append(jobs)
+            lost: dict[str, Any] = {
+                "status": "failed",
+                "outcome": {},
+                "wall_s": None,
+                "error": "the worker died",
+                "category": "worker_killed",
+            }
+            for job in jobs:
+                end = lost if len(self.groups) <= self.dying else complete(job)
+                record({"kind": "finished", "key": job.key, "attempt": job.attempt, **end})
+
+
+SIXTEEN = SMALL.replace("num_samples: 2", "num_samples: 16").replace("[elman, lstm]", "[peephole_lstm]")
+
+
+def test_waiting_trials_of_one_shape_come_together_and_fairly_shared(tmp_path: Path, home: Home) -> None:
+    text = SIXTEEN.replace("confirm: {top_k: 1, seeds: 2}", "") + "resources: {fuse: always}"
+    with Ledger.open(home.ledger_url) as ledger:
+        executor = Grouped(dying=0)
+        start(read_text(text, tmp_path), ledger, home).run(executor)
+        assert {trial.status for trial in ledger.trials("small")} == {Status.COMPLETED}
+        assert {trial.attempts for trial in ledger.trials("small")} == {1}
+        sizes = {4: [], 8: []}  # type: dict[int, list[int]]
+        for jobs in executor.groups:
+            assert len({job.spec.shape() for job in jobs}) == 1
+            sizes[int(str(jobs[0].spec.parameters["network.hidden_size"]))].append(len(jobs))
+        for of_size in sizes.values():
+            # Each takes half of what waits: two workers.
+            waiting = sum(of_size)
+            for number in of_size:
+                assert number == -(-waiting // 2)
+                waiting -= number
+
+
+def test_when_the_worker_of_a_group_dies_each_goes_on_alone_and_unblamed(tmp_path: Path, home: Home) -> None:
+    with Ledger.open(home.ledger_url) as ledger:
+        executor = Grouped(dying=1)
+        start(read_text(SIXTEEN + "resources: {fuse: always}\nretries: 0", tmp_path), ledger, home).run(executor)
+        assert {trial.status for trial in ledger.trials("small")} == {Status.COMPLETED}
+        lost = {job.key for job in executor.groups[0]}
+        assert len(lost) > 1
+        again = [jobs for jobs in executor.groups[1:] if lost & {job.key for job in jobs}]
+        assert [len(jobs) for jobs in again] == [1] * len(lost)
+        assert {jobs[0].fuse for jobs in again} == {"never"}
+        assert {trial.failures for trial in ledger.trials("small")} == {0}
+
+
+def test_what_a_process_finds_out_decides_how_the_others_of_its_shape_run() -> None:
+    of = spec("peephole_lstm", {}, seed=0)
+    said: list[str] = []
+    fusing = Fusing("auto", 2, said.append)
+    assert (fusing.number(of, 40), fusing.how(of, 8)) == (8, "auto")
+    found = {"single_s": 0.003, "fused_s": 0.001, "number": 8, "worthwhile": True, "batches": 5, "bytes_each": 1000}
+    fusing.learn(of, found)
+    assert (fusing.number(of, 40), fusing.how(of, 16)) == (16, "always")
+    assert fusing.number(of, 5) == 3
+    assert said == [
+        "sequential_digits, peephole_lstm (6 units, batch 256) trains up to 16 at once in one process: 3 ms a batch alone, 1 ms as one of 8"
+    ]
+    tight = Fusing("auto", 2)
+    tight.learn(of, {**found, "bytes_each": available_bytes() // 9})
+    assert tight.number(of, 40) == 2
+    slow = Fusing("auto", 2)
+    slow.learn(of, {**found, "worthwhile": False})
+    assert slow.number(of, 40) == 1
+    kernel = spec("lstm", {}, seed=0)
+    assert Fusing("auto", 2).number(kernel, 40) == 1
+    assert Fusing("never", 2).number(of, 40) == 1
+    assert (Fusing("always", 2).number(kernel, 40), Fusing("always", 2).how(kernel, 1)) == (16, "always")

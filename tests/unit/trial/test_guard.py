@@ -41,7 +41,7 @@ def test_the_guard_ends_a_silent_process_and_says_why(tmp_path: Path) -> None:
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     watching = subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(worker.pid)], stdin=subprocess.PIPE, text=True)
     assert watching.stdin is not None
-    watch = FREE | {"verdict": str(tmp_path / VERDICT), "attempt": 3, "max_silent_seconds": 0.5}
+    watch = FREE | {"verdicts": {str(tmp_path / VERDICT): 3}, "max_silent_seconds": 0.5}
     watching.stdin.write(json.dumps({"watch": watch}) + "\n")
     watching.stdin.flush()
     assert worker.wait(timeout=20) == -9
@@ -59,7 +59,7 @@ def test_the_guard_leaves_a_process_that_rests_and_ends_with_it(tmp_path: Path) 
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.5)"])
     watching = subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(worker.pid)], stdin=subprocess.PIPE, text=True)
     assert watching.stdin is not None
-    watch = FREE | {"verdict": str(tmp_path / VERDICT), "attempt": 1, "max_silent_seconds": 0.3}
+    watch = FREE | {"verdicts": {str(tmp_path / VERDICT): 1}, "max_silent_seconds": 0.3}
     watching.stdin.write(json.dumps({"watch": watch}) + "\n" + json.dumps({"rest": 1}) + "\n")
     watching.stdin.flush()
     assert worker.wait(timeout=20) == 0

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from rnnbench.base.parameters import Parameter, Value
-from rnnbench.cells.entries.simple import BPTT, FUSED
-from rnnbench.cells.entry import CellEntry
+from rnnbench.cells.entry import BPTT, FUSED, CellEntry
 
 FORGET_BIAS = Parameter("cell.forget_bias", "float", 0.0, "added to the initial bias of the forget gate", low=-100.0, high=100.0)
 GREFF = "Greff et al. 2017, arXiv:1503.04069"

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 
 from rnnbench.base.parameters import Parameter, Value
-from rnnbench.cells.entries.simple import BPTT
-from rnnbench.cells.entry import CellEntry
+from rnnbench.cells.entry import BPTT, CellEntry
 
 SCAN = "block by block on a CPU, one parallel scan on a GPU"
 

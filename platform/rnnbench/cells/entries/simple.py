@@ -1,10 +1,7 @@
 """Simple recurrent networks and gated units with one state. No torch."""
 
 from rnnbench.base.parameters import Parameter
-from rnnbench.cells.entry import CellEntry
-
-FUSED = "fused kernel of torch"
-BPTT = "step by step, with a backward pass derived from the step"
+from rnnbench.cells.entry import BPTT, FUSED, CellEntry
 
 SIMPLE = (
     CellEntry(

@@ -1,0 +1,157 @@
+"""Several trials of one shape trained together: their weights are stacked and one pass goes through all of them.
+
+Each trial keeps its own Trainer: its rows, random stream, learning rate, clipping, optimiser, best epoch and checkpoints are those it
+has alone, and its weights are views of the stacks. Only the forward and backward pass are common, so a trial's numbers are those it
+has alone up to the order of additions.
+"""
+
+# Shapes: N trials; those of a batch as in `Batch`, behind N.
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from rnnbench.base.errors import TrialDiverged
+from rnnbench.cells.models import PerModel, models
+from rnnbench.task.module import Batch, TaskModule
+from rnnbench.trial.loop import Trainer
+from rnnbench.trial.pulse import Pulse
+
+# Rows of an evaluation batch; the same for any number of trials, so that a trial's numbers do not depend on the others.
+EVALUATION_ROWS = 128
+
+
+def can_fuse(module: TaskModule) -> bool:
+    """Whether a task's module trains as the contract says, from `forward` and `loss` alone."""
+    return type(module).training_step is TaskModule.training_step
+
+
+class FusedTrainer:
+    """Trains some trainers' modules together.
+
+    Args:
+        trainers: Of one task and shape; each with a stream of its own.
+        pulse: Asked between two batches whether to go on.
+        after_batch: Called between two batches; a checkpoint of any trainer is then whole.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer], pulse: Pulse, after_batch: Callable[[], None] = lambda: None) -> None:
+        self.trainers = list(trainers)
+        self._pulse = pulse
+        self._after_batch = after_batch
+        self._stacks: dict[str, Tensor] = {}
+        self._stack()
+
+    def take(self, trainers: Sequence[Trainer]) -> None:
+        """Goes on with these trainers."""
+        if list(trainers) != self.trainers:
+            self.trainers = list(trainers)
+            self._stack()
+
+    def run_epoch(self, train: Batch, validation: Batch) -> dict[Trainer, dict[str, float] | TrialDiverged]:
+        """Trains and validates one epoch of every trial: its metrics, or why it has none.
+
+        Raises:
+            TrialInterrupted: see `Pulse.beat`.
+        """
+        plans = [trainer.start_epoch(len(train)) for trainer in self.trainers]
+        partials = [trainer.partial for trainer in self.trainers]
+        done = {partial.batches for partial in partials if partial is not None}
+        assert len(done) == 1, "trials in one pass stand at the same batch"
+        self._template.train()
+        for index in range(done.pop(), len(plans[0])):
+            self._pulse.beat()
+            begun = self._pulse.clock()
+            self._train_batch(_rows(train, [plan[index] for plan in plans]))
+            share = (self._pulse.clock() - begun) / len(self.trainers)
+            for partial in partials:
+                assert partial is not None, "an epoch has been started"
+                partial.train_s += share
+            self._after_batch()
+        found: dict[Trainer, dict[str, float] | TrialDiverged] = {}
+        for trainer, validated in zip(self.trainers, self._evaluate(validation), strict=True):
+            try:
+                found[trainer] = trainer.end_epoch(len(train), validated)
+            except TrialDiverged as diverged:
+                found[trainer] = diverged
+        return found
+
+    def _train_batch(self, batches: Sequence[Batch]) -> None:
+        for stack in self._stacks.values():
+            stack.grad = None
+        outputs = self._forward(_stack_batches(batches), 0)
+        losses = []
+        for trainer, output, batch in zip(self.trainers, outputs.unbind(0), batches, strict=True):
+            trainer.optimizer.zero_grad(set_to_none=True)
+            losses.append(trainer.module.loss(output, batch))
+        torch.stack(losses).sum().backward()
+        for place, (trainer, loss, batch) in enumerate(zip(self.trainers, losses, batches, strict=True)):
+            for name, weight in trainer.module.named_parameters():
+                of_stack = self._stacks[name].grad
+                if of_stack is not None:
+                    # What the loss reads of the module itself has a gradient there.
+                    weight.grad = of_stack[place] if weight.grad is None else weight.grad + of_stack[place]
+            trainer.follow(loss.detach(), len(batch))
+
+    def _evaluate(self, split: Batch) -> list[dict[str, float]]:
+        self._template.eval()
+        totals: list[dict[str, float]] = [{} for _ in self.trainers]
+        with torch.no_grad():
+            for rows in torch.arange(len(split)).split(EVALUATION_ROWS):
+                self._pulse.beat()
+                batch = split.rows(rows)
+                outputs = self._forward(batch, None)
+                for trainer, total, output in zip(self.trainers, totals, outputs.unbind(0), strict=True):
+                    for name, value in trainer.module.totals(output, batch).items():
+                        total[name] = total.get(name, 0.0) + float(value)
+        return [trainer.module.metrics(total) for trainer, total in zip(self.trainers, totals, strict=True)]
+
+    def _forward(self, batch: Batch, place: int | None) -> Tensor:
+        """Outputs of every model, (N, ...), for batches with a model axis at `place`, or one batch for all."""
+
+        def run(weights: dict[str, Tensor], inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Any:
+            return functional_call(self._template, weights, (Batch(inputs, targets, lengths),))
+
+        of_lengths = None if batch.lengths is None else place
+        mapped = torch.vmap(run, in_dims=(0, place, place, of_lengths))
+        with models([trainer.stream for trainer in self.trainers]):
+            outputs: Tensor = mapped(self._stacks, batch.inputs, batch.targets, batch.lengths)
+        return outputs
+
+    def _stack(self) -> None:
+        """Stacks the weights and makes each trainer's views of them: whatever writes one writes the other."""
+        modules = [trainer.module for trainer in self.trainers]
+        self._template = _template(modules)
+        named = [dict(module.named_parameters()) for module in modules]
+        with torch.no_grad():
+            self._stacks = {name: torch.stack([weights[name] for weights in named]) for name in named[0]}
+            for name, stack in self._stacks.items():
+                for weights, view in zip(named, stack.unbind(0), strict=True):
+                    weights[name].data = view
+                stack.requires_grad_(named[0][name].requires_grad)
+
+
+def _template(modules: Sequence[TaskModule]) -> TaskModule:
+    """A module that stands for all: of what they differ in beside weights, the shares of dropout, it has each one's."""
+    template = deepcopy(modules[0])
+    networks = [module.network for module in modules]
+    template.network.set_noise(*(PerModel(values) for values in zip(*(network.noise_shares() for network in networks), strict=True)))
+    return template
+
+
+def _rows(split: Batch, index: Sequence[Tensor]) -> list[Batch]:
+    """The rows of each index, all cut to the longest of all."""
+    if split.lengths is None:
+        return [split.rows(rows) for rows in index]
+    longest = max(int(split.lengths[rows].max()) for rows in index)
+    return [split.rows(rows, longest) for rows in index]
+
+
+def _stack_batches(batches: Sequence[Batch]) -> Batch:
+    lengths = [batch.lengths for batch in batches if batch.lengths is not None]
+    inputs, targets = torch.stack([batch.inputs for batch in batches]), torch.stack([batch.targets for batch in batches])
+    return Batch(inputs, targets, torch.stack(lengths) if lengths else None)
