@@ -6,18 +6,21 @@ import pytest
 
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.sweep.executor import Executor, InlineExecutor
+from rnnbench.sweep.local_executor import LocalExecutor
 from rnnbench.sweep.ray_executor import RayExecutor
 from tests.contract.sweeps import SMALL, run, table
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "inline": InlineExecutor,
+    "local with one worker": lambda: LocalExecutor(1, max_concurrent=1),
+    "local with two workers": lambda: LocalExecutor(1, max_concurrent=2),
     "ray with one worker": lambda: RayExecutor("local", 1, max_concurrent=1, num_cpus=1),
     "ray with two workers": lambda: RayExecutor("local", 1, max_concurrent=2, num_cpus=2),
 }
 
 # The numbers are bit-equal within one mode: all trials one by one, or all in groups of any size.
 TEXTS = {"single": f"{SMALL}resources: {{fuse: never}}\n", "fused": f"{SMALL}resources: {{fuse: always}}\n"}
-PAIRS = [pytest.param((e, m), marks=[] if e == "inline" else pytest.mark.slow, id=f"{e}, {m}") for e in EXECUTORS for m in TEXTS]
+PAIRS = [pytest.param((e, m), marks=pytest.mark.slow if e.startswith("ray") else [], id=f"{e}, {m}") for e in EXECUTORS for m in TEXTS]
 
 
 @pytest.fixture(scope="module", params=PAIRS)

@@ -122,7 +122,7 @@ def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path) -> None:
             ("sweep", "lstm", "--set", "optimizer.lr=fast", "--dry-run"),
             "--set optimizer.lr=fast: optimizer.lr is 'fast', must be a number above 0",
         ),
-        (("sweep", "lstm", "--executor", "thread"), "must be ray or inline"),
+        (("sweep", "lstm", "--executor", "thread"), "must be ray, local or inline"),
         (("cells", "ltsm"), "did you mean 'lstm'"),
         (("tasks", "ading"), "did you mean 'adding'"),
         (("train",), "give a task"),

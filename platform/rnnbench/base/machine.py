@@ -21,6 +21,11 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def available_cpus() -> int:
+    """CPUs this process may use, at least 1."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def available_bytes() -> int:
     """Memory that can still be used without swapping: what the system has, or what the container's limit leaves, at least 1."""
     limits = [_left_in_system()]

@@ -53,7 +53,9 @@ class LSTM(Cell):
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """The fused kernel of torch."""
-        flat_weights = self.flat_weights() + ([recurrent_weight(self, "weight_hr")] if self.projection_size else [])
+        if not self.projection_size:
+            return self.run_kernel(torch.lstm, x_BTI, state, self.flat_weights())
+        flat_weights = [*self.flat_weights(), recurrent_weight(self, "weight_hr")]
         with warnings.catch_warnings():
             # That oneDNN has no projections is nothing a person could change.
             warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")

@@ -39,8 +39,8 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def _checks(home: str | None) -> list[Check]:
     from importlib.metadata import version
 
+    from rnnbench.base.machine import available_cpus
     from rnnbench.cli.catalogue import data_rows
-    from rnnbench.sweep.ray_executor import available_cpus
 
     checks: list[Check] = [("python", sys.version_info >= (3, 11), sys.version.split()[0]), ("cores", True, str(available_cpus()))]
     checks += [check_version(package, version(package)) for package in ("torch", "lightning", "ray", "mlflow", "sqlalchemy")]

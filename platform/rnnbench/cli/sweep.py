@@ -2,8 +2,10 @@
 
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +39,12 @@ EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
 FLUSH_S = 30.0
 
-ExecutorOption = Annotated[str, typer.Option("--executor", help="ray, or inline: one trial after the other in this process.")]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor", help="ray; local: processes of this machine, without Ray; or inline: one trial after the other in this process."
+    ),
+]
 AddressOption = Annotated[str, typer.Option("--address", help="Which Ray: local (a private one), auto (one that runs here), or host:port.")]
 InsecureOption = Annotated[
     bool, typer.Option("--insecure", help="Use a Ray cluster that asks for no token: whoever reaches it can run programs on it.")
@@ -66,19 +73,27 @@ class Place:
         """Refuses what cannot be used, before anything starts."""
         from rnnbench.base.errors import InputError
 
-        if self.executor not in ("ray", "inline"):
-            raise InputError(f"--executor is {self.executor!r}, must be ray or inline")
+        if self.executor not in ("ray", "local", "inline"):
+            raise InputError(f"--executor is {self.executor!r}, must be ray, local or inline")
 
     def build(self, planned: "Planned") -> "tuple[Executor, int]":
         """The executor, and how many trials it runs at once."""
+        from rnnbench.base.machine import available_cpus
         from rnnbench.sweep.executor import InlineExecutor
-        from rnnbench.sweep.ray_executor import RayExecutor, available_cpus
 
         resources = planned.sweep.resources
         if self.executor == "inline":
             return InlineExecutor(), 1
         concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
-        return RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure), concurrent
+        tasks = [task.name for task in planned.sweep.tasks]
+        if self.executor == "local":
+            from rnnbench.sweep.local_executor import LocalExecutor
+
+            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks), concurrent
+        from rnnbench.sweep.ray_executor import RayExecutor
+
+        executor = RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks)
+        return executor, concurrent
 
     def flags(self) -> str:
         """The options that a later command needs to mean the same place."""
@@ -189,6 +204,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     from rnnbench.ledger.records import FINAL
     from rnnbench.sweep.fusing import Fusing
     from rnnbench.sweep.mirror import Mirror
+    from rnnbench.sweep.packing import Packing
     from rnnbench.sweep.runner import Runner
     from rnnbench.sweep.stop import Stop
 
@@ -197,6 +213,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     stop = Stop(place.home.stops / name)
     executor, concurrent = place.build(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
+    runner.packing = Packing(concurrent) if place.executor != "inline" else None
     counts, trials = runner.board.counts(), runner.board.trials.values()
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
@@ -208,6 +225,8 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         mirror.start()
     try:
         if not runner.is_complete():
+            # The report needs seconds of imports; while the executor starts there is time for them.
+            threading.Thread(target=import_module, args=("rnnbench.report.pages",), daemon=True).start()
             with LiveView(console, name, concurrent) as runner.observe:
                 runner.run(executor)
         if stop.reason == "cancel":

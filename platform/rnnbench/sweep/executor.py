@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from rnnbench.trial.door import run_jobs
@@ -21,6 +21,12 @@ POLL_S = 0.2
 # Jobs for one process: one, or several of one shape that it trains together.
 NextJobs = Callable[[], list[Job] | Queue]
 Record = Callable[[dict[str, Any]], None]
+
+
+def lost(job: Mapping[str, Any], error: str, status: str, category: str) -> dict[str, Any]:
+    """The last event of a job whose worker cannot say it any more."""
+    event = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
+    return event | {"error": error, "category": category, "wall_s": None}
 
 
 class Executor(Protocol):

@@ -35,20 +35,20 @@ class Fusing:
         self.say = say
         self._found: dict[str, Mapping[str, Any]] = {}
 
-    def is_candidate(self, spec: TrialSpec) -> bool:
+    def may_fuse(self, spec: TrialSpec) -> bool:
         """Whether trials like this may train together: what torch computes in one call gains nothing."""
         return self.fuse == "always" or (self.fuse == "auto" and goes_step_by_step(spec))
 
     def how(self, spec: TrialSpec, number: int) -> Fuse:
-        """How so many trials of this one's shape run in a process: always together, never, or as it finds out (auto)."""
-        if not self.is_candidate(spec) or (self.fuse == "auto" and number == 1):
+        """How a worker runs so many trials of this one's shape: always together, never, or as it finds out (auto)."""
+        if not self.may_fuse(spec) or (self.fuse == "auto" and self.number(spec, number) == 1):
             return "never"
         return "always" if self.fuse == "always" or spec.shape() in self._found else "auto"
 
     def number(self, spec: TrialSpec, waiting: int) -> int:
         """How many of the waiting trials of this one's shape go into one process, this one counted."""
         fair = min(MAX_TOGETHER, math.ceil(waiting / self.concurrent))
-        if fair < 2 or not self.is_candidate(spec):
+        if fair < 2 or not self.may_fuse(spec):
             return 1
         if self.fuse == "always":
             return fair

@@ -183,21 +183,24 @@ class _Delivery:
         self._client = client
         self._artifact_root = artifact_root
         self._experiments: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
+        # Experiments that this process made, and the keys of its runs there.
+        self._new: dict[str, set[str]] = {}
 
     def deliver(self, event: OutboxRecord) -> None:
         """Has one event's effect, however often it is called."""
         failpoint("mirror.before_delivery")
-        parent = self._parent(event.sweep)
+        parent_id = self._parent(event.sweep)
         if event.kind == "trial_finished" and event.trial_key is not None:
             trial = self._ledger.get_trial(event.sweep, event.trial_key)
-            self._log_trial(event.sweep, parent, trial, self._ledger.epochs([trial.key]).get(trial.key, []))
+            self._log_trial(event.sweep, parent_id, trial, self._ledger.epochs([trial.key]).get(trial.key, []))
         elif event.kind == "sweep_ended":
-            self._client.set_terminated(parent.info.run_id, "FINISHED")
+            self._client.set_terminated(parent_id, "FINISHED")
         failpoint("mirror.after_delivery")
 
     def attach(self, sweep: str, folder: Path, note: str) -> None:
         """Puts a report's files and a note on the sweep's parent run, and the note on its experiment."""
-        run_id = self._parent(sweep).info.run_id
+        run_id = self._parent(sweep)
         for name in ("report.html", "report.md", "report.json"):
             if (folder / name).exists():
                 self._client.log_artifact(run_id, str(folder / name))
@@ -214,14 +217,19 @@ class _Delivery:
                 # The tag makes MLflow show its model-training pages first.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._experiments[sweep] = self._client.create_experiment(sweep, artifact_location=location, tags=kind)
+                self._new[sweep] = set()
             else:
                 self._experiments[sweep] = found.experiment_id
         return self._experiments[sweep]
 
-    def _parent(self, sweep: str) -> "Run":
-        found = self._find(sweep, PARENT)
-        if found is not None:
-            return found
+    def _parent(self, sweep: str) -> str:
+        """The id of the sweep's parent run."""
+        if sweep not in self._parents:
+            run = self._find(sweep, PARENT) or self._create_parent(sweep)
+            self._parents[sweep] = run.info.run_id
+        return self._parents[sweep]
+
+    def _create_parent(self, sweep: str) -> "Run":
         record = self._ledger.get_sweep(sweep)
         tags = {"rnnbench.key": PARENT, "rnnbench.sweep": sweep, "mlflow.note.content": f"Sweep `{sweep}` of rnnbench."}
         tags |= {"mlflow.source.name": str(record.environment.get("command", "rnnbench")), "mlflow.user": ""}
@@ -229,15 +237,19 @@ class _Delivery:
         return self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=f"sweep {sweep}")
 
     def _find(self, sweep: str, key: str) -> "Run | None":
-        runs = self._client.search_runs([self._experiment(sweep)], f"tags.`rnnbench.key` = '{key}'", max_results=1)
+        experiment = self._experiment(sweep)
+        if key not in self._new.get(sweep, {key}):
+            self._new[sweep].add(key)
+            return None  # nobody else has put it there
+        runs = self._client.search_runs([experiment], f"tags.`rnnbench.key` = '{key}'", max_results=1)
         return runs[0] if runs else None
 
-    def _log_trial(self, sweep: str, parent: "Run", trial: TrialRecord, epochs: Sequence[EpochRecord]) -> None:
+    def _log_trial(self, sweep: str, parent_id: str, trial: TrialRecord, epochs: Sequence[EpochRecord]) -> None:
         run = self._find(sweep, trial.key)
         if run is None:
             tags = {
                 "rnnbench.key": trial.key,
-                "mlflow.parentRunId": parent.info.run_id,
+                "mlflow.parentRunId": parent_id,
                 "task": trial.spec.task,
                 "data": trial.spec.data,
                 "cell": trial.spec.cell,

@@ -6,6 +6,7 @@ claimed long before it runs, and a restart is a new Tuner over what is pending.
 
 import atexit
 import functools
+import importlib
 import json
 import logging
 import os
@@ -15,13 +16,15 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rnnbench.base.errors import InputError
+from rnnbench.base.machine import available_cpus
 from rnnbench.base.names import printable
-from rnnbench.sweep.executor import NextJobs, Queue, Record
+from rnnbench.sweep.executor import NextJobs, Queue, Record, lost
+from rnnbench.sweep.hosted import HUNGRY, Hosting, run_hosted
 from rnnbench.trial.door import Event, run_jobs
 
 _QUIET = {
@@ -53,6 +56,31 @@ _SOCKET_TAIL = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plas
 log = logging.getLogger(__name__)
 
 
+class _Ending:
+    """The end of a Ray, a second of waiting for its processes, goes on beside what the program does next."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def start(self, *steps: Callable[[], None]) -> None:
+        """The program does not exit before they are done."""
+
+        def run() -> None:
+            for step in steps:
+                step()
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Waits for it."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+_ending = _Ending()
+
+
 class _RayDied(Exception):  # not a mistake of anybody's
     """The private Ray has lost its only node."""
 
@@ -66,6 +94,7 @@ class RayExecutor:
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         num_cpus: CPUs of the private Ray; None: those this process may use.
         insecure: Accept a running Ray that asks for no token.
+        tasks: Names of the tasks whose code workers import before they start.
     """
 
     def __init__(
@@ -76,12 +105,14 @@ class RayExecutor:
         num_cpus: int | None = None,
         *,
         insecure: bool = False,
+        tasks: Sequence[str] = (),
     ) -> None:
         self.address = address
         self.cpus_per_trial = cpus_per_trial
         self.max_concurrent = max_concurrent
         self.num_cpus = num_cpus
         self.insecure = insecure
+        self.tasks = tuple(tasks)
 
     def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
@@ -89,6 +120,13 @@ class RayExecutor:
         _check_machine(self.address)
         _secure(self.address, insecure=self.insecure)
         logging.getLogger("ray").setLevel(logging.ERROR)
+        if self.address != "local":
+            self._run_through_deaths(next_jobs, record, None)
+            return
+        with Hosting(self.cpus_per_trial, self.tasks) as hosting:  # starts while Ray does
+            self._run_through_deaths(next_jobs, record, hosting)
+
+    def _run_through_deaths(self, next_jobs: NextJobs, record: Record, hosting: Hosting | None) -> None:
         deaths = 0
         while True:
             ended = 0
@@ -99,7 +137,7 @@ class RayExecutor:
                 record(event)
 
             try:
-                self._run_until_done(next_jobs, record_ended)
+                self._run_until_done(next_jobs, record_ended, hosting)
                 return
             except _RayDied as error:
                 deaths = 1 if ended else deaths + 1
@@ -110,11 +148,13 @@ class RayExecutor:
                     ) from error
                 log.warning("Ray's processes on this machine died; they are started again")
 
-    def _run_until_done(self, next_jobs: NextJobs, record: Record) -> None:
+    def _run_until_done(self, next_jobs: NextJobs, record: Record, hosting: Hosting | None) -> None:
         """Raises: _RayDied."""
         import ray
-        from ray import tune
 
+        tune_import = threading.Thread(target=importlib.import_module, args=("ray.tune",), daemon=True)
+        tune_import.start()  # Ray's start is mostly waiting
+        _ending.join()
         scratch = Path(tempfile.mkdtemp(prefix="rnnbench-tune-"))
         terminate = signal.getsignal(signal.SIGTERM)
         is_private = self.address == "local"
@@ -130,10 +170,16 @@ class RayExecutor:
         try:
             total = int(ray.cluster_resources().get("CPU", 1))
             concurrent = max(1, min(self.max_concurrent or total, total // self.cpus_per_trial))
+            # As many workers may be starting at once; our searcher hands out no more than that.
+            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
+            tune_import.join()
+            from ray import tune
+
             tune.Tuner(
                 tune.with_resources(_run_in_actor, {"cpu": self.cpus_per_trial}),
                 tune_config=tune.TuneConfig(
-                    search_alg=_claiming_searcher(next_jobs, concurrent),
+                    search_alg=_claiming_searcher(next_jobs, concurrent, hosting),
+                    scheduler=_recorder(record, next_jobs, hosting),
                     num_samples=-1,
                     reuse_actors=True,
                     trial_name_creator=_trial_name,
@@ -143,18 +189,11 @@ class RayExecutor:
                     name="tune",
                     storage_path=str(scratch),
                     verbose=0,
-                    callbacks=[_recorder(record, is_private=is_private)],
                     log_to_file=False,
                 ),
             ).fit()
         finally:
-            ray.shutdown()
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def available_cpus() -> int:
-    """CPUs this process may use, at least 1."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            _ending.start(ray.shutdown, functools.partial(shutil.rmtree, scratch, ignore_errors=True))
 
 
 def _check_machine(address: str) -> None:
@@ -212,26 +251,30 @@ def _run_in_actor(config: dict[str, Any]) -> None:
     import ray
     from ray import tune
 
-    def report(event: Event) -> None:
-        tune.report({"event": json.dumps(event)})
+    def report(events: list[Event]) -> None:
+        tune.report({"events": json.dumps(events)})
 
-    report({"kind": PLACED, "node": ray.get_runtime_context().get_node_id()})
-    run_jobs(config["jobs"], report, alone=True)
+    if config["place"] is not None:
+        run_hosted(config["jobs"], config["place"], report)
+        return
+    report([{"kind": PLACED, "node": ray.get_runtime_context().get_node_id()}])
+    run_jobs(config["jobs"], lambda event: report([event]), alone=True)
 
 
 def _trial_name(trial: Any) -> str:  # ray's Trial; ray is imported late
     return str(trial.config["jobs"][0]["key"][:16])
 
 
-def _claiming_searcher(next_jobs: NextJobs, concurrent: int) -> Any:  # a ray Searcher
+def _claiming_searcher(next_jobs: NextJobs, concurrent: int, hosting: Hosting | None) -> Any:  # a ray Searcher
     from ray.tune.search import Searcher
 
     class ClaimingSearcher(Searcher):
         """Hands Tune what is claimed next, never more than runs at once."""
 
-        def __init__(self, next_jobs: NextJobs) -> None:
+        def __init__(self, next_jobs: NextJobs, hosting: Hosting | None) -> None:
             super().__init__()
             self.next_jobs = next_jobs
+            self.hosting = hosting
             self.live: set[str] = set()
 
         def __getstate__(self) -> dict[str, Any]:
@@ -246,7 +289,8 @@ def _claiming_searcher(next_jobs: NextJobs, concurrent: int) -> Any:  # a ray Se
             jobs = self.next_jobs()
             if isinstance(jobs, list):
                 self.live.add(trial_id)
-                return {"jobs": [job.to_dict() for job in jobs]}
+                place = None if self.hosting is None else self.hosting.place(trial_id)
+                return {"jobs": [job.to_dict() for job in jobs], "place": place}
             return Searcher.FINISHED if jobs is Queue.DONE else None
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -258,65 +302,82 @@ def _claiming_searcher(next_jobs: NextJobs, concurrent: int) -> Any:  # a ray Se
         def restore(self, checkpoint_path: str) -> None:
             """Nothing: the ledger holds the state."""
 
-    return ClaimingSearcher(next_jobs)
+    return ClaimingSearcher(next_jobs, hosting)
 
 
-def _recorder(record: Record, *, is_private: bool) -> Any:  # a ray Callback
+def _recorder(record: Record, next_jobs: NextJobs, hosting: Hosting | None) -> Any:  # a ray TrialScheduler
     import ray
-    from ray.tune import Callback
+    from ray.tune.schedulers import FIFOScheduler
 
-    class Recorder(Callback):
-        """Passes each event on, and turns a dead worker into a finished event."""
+    class Recorder(FIFOScheduler):
+        """Passes each event on, and turns a dead worker into a finished event.
 
-        def __init__(self, record: Record) -> None:
+        A scheduler, for it is told what a callback is told; with a callback Tune imports every tracker that it knows.
+        """
+
+        def __init__(self, record: Record, next_jobs: NextJobs, hosting: Hosting | None) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]  # ray's
             self.record = record
-            self.ended: dict[str, set[str]] = {}
+            self.next_jobs = next_jobs
+            self.hosting = hosting
+            self.running: dict[str, dict[str, dict[str, Any]]] = {}
             self.nodes: dict[str, str] = {}
             self.next_check = time.monotonic() + NODE_CHECK_S
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # see ClaimingSearcher
 
-        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-            event = json.loads(result["event"])
-            if event["kind"] == PLACED:
-                self.nodes[trial.trial_id] = event["node"]
-                return
-            if event["kind"] == "finished":
-                self.ended.setdefault(trial.trial_id, set()).add(event["key"])
-                if not self.left(trial):
-                    self.nodes.pop(trial.trial_id, None)
-            self.record(event)
+        def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+            for event in json.loads(result["events"]):
+                if event["kind"] == PLACED:
+                    self.nodes[trial.trial_id] = event["node"]
+                elif event["kind"] == HUNGRY:
+                    self._feed(trial)
+                else:
+                    if event["kind"] == "finished":
+                        self._running(trial).pop(event["key"], None)
+                    self.record(event)
+            decision: str = FIFOScheduler.CONTINUE
+            return decision
 
-        def left(self, trial: Any) -> list[dict[str, Any]]:
-            """The jobs of a Tune trial that have not ended."""
-            ended = self.ended.get(trial.trial_id, set())
-            return [job for job in trial.config["jobs"] if job["key"] not in ended]
+        def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+            if self._running(trial):
+                error = _error_text(trial)
+                self._record_loss(trial, error, *_loss(error, self.nodes.get(trial.trial_id)))
 
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            if not self.left(trial):
-                return
-            error = _error_text(trial)
-            self._record_loss(trial, error, *_loss(error, self.nodes.pop(trial.trial_id, None)))
+        def _feed(self, trial: Any) -> None:
+            jobs = self.next_jobs()
+            plain_jobs = [job.to_dict() for job in jobs] if isinstance(jobs, list) else []
+            self._running(trial).update({job["key"]: job for job in plain_jobs})
+            assert self.hosting is not None, "only a host's worker asks for more"
+            self.hosting.answer(trial.trial_id, plain_jobs)
 
-        def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-            if not is_private or time.monotonic() < self.next_check:
-                return
-            self.next_check = time.monotonic() + NODE_CHECK_S
-            if any(node["Alive"] for node in ray.nodes()):
-                return
+        def _running(self, trial: Any) -> dict[str, dict[str, Any]]:
+            """The jobs of a Tune trial that have not ended, by key."""
+            if trial.trial_id not in self.running:
+                self.running[trial.trial_id] = {job["key"]: job for job in trial.config["jobs"]}
+            return self.running[trial.trial_id]
+
+        def choose_trial_to_run(self, tune_controller: Any) -> Any:
+            if self.hosting is not None and time.monotonic() >= self.next_check:
+                self.next_check = time.monotonic() + NODE_CHECK_S
+                if not any(node["Alive"] for node in ray.nodes()):
+                    self._record_all_lost(tune_controller.get_trials())
+                    raise _RayDied
+            return super().choose_trial_to_run(tune_controller)
+
+        def _record_all_lost(self, trials: list[Any]) -> None:
             for trial in trials:
                 if not trial.is_finished():
                     self._record_loss(trial, "Ray's processes on this machine died", "interrupted", "node_lost")
-            raise _RayDied
 
         def _record_loss(self, trial: Any, error: str, status: str, category: str) -> None:
-            for job in self.left(trial):
-                self.ended.setdefault(trial.trial_id, set()).add(job["key"])
-                lost = {"kind": "finished", "key": job["key"], "attempt": job["attempt"], "status": status, "outcome": {}}
-                self.record(lost | {"error": error, "category": category, "wall_s": None})
+            running = self._running(trial)
+            while running:
+                _, job = running.popitem()
+                self.record(lost(job, error, status, category))
 
-    return Recorder(record)
+    return Recorder(record, next_jobs, hosting)
 
 
 def _error_text(trial: Any) -> str:

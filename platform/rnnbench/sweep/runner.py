@@ -20,12 +20,13 @@ from rnnbench.sweep.fusing import Fusing
 from rnnbench.sweep.keeping import Keeping
 from rnnbench.sweep.lease import hold, is_live
 from rnnbench.sweep.mates import Mates
+from rnnbench.sweep.packing import Packing
 from rnnbench.sweep.planned import Planned
 from rnnbench.sweep.rungs import Lane, Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
 from rnnbench.task.catalogue import get_task
-from rnnbench.trial.job import Job
+from rnnbench.trial.job import Fuse, Job
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
 
@@ -48,6 +49,7 @@ class Runner:
         stop: Whether, and why, the sweep is to stop.
         observe: Called after each recorded event, for a live view.
         fusing: Which trials train together.
+        packing: Which go to a worker at once, to run one after the other; None: each by itself.
     """
 
     ledger: Ledger
@@ -56,6 +58,7 @@ class Runner:
     stop: Stop = field(default_factory=lambda: Stop(Path("/nonexistent/stop")))
     observe: Callable[[Scoreboard], None] = lambda board: None
     fusing: Fusing = field(default_factory=Fusing)
+    packing: Packing | None = None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -104,7 +107,7 @@ class Runner:
         self._first = set(firsts.values())
         self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1, is_maximized)
         self._keeping.add(trials)
-        self._mates = Mates(self.fusing.is_candidate)
+        self._mates = Mates(self.fusing.may_fuse)
         self._mates.add(trials)
         self._rungs = self._read_rungs(self.sweep.scheduler, trials) if self.sweep.scheduler else None
 
@@ -123,12 +126,10 @@ class Runner:
         """
         try:
             while self.stop.reason is None:
-                claimed = self.ledger.claim(self.sweep.name, 1, self._token)
+                claimed, how = self._claim()
                 if claimed:
-                    claimed += self._claim_mates(claimed[0])
                     self._add(claimed)
                     self.observe(self.board)
-                    how = self.fusing.how(claimed[0].spec, len(claimed)) if self._mates.may_join(claimed[0]) else "never"
                     return [replace(self._job(trial), fuse=how) for trial in claimed]
                 if self._undrawn:
                     self._draw()
@@ -144,13 +145,24 @@ class Runner:
             self._fail(error)
         return Queue.DONE
 
-    def _claim_mates(self, trial: TrialRecord) -> list[TrialRecord]:
-        keys = self._mates.of(trial)
-        keys = keys[: self.fusing.number(trial.spec, 1 + len(keys)) - 1]
-        mates = self.ledger.claim(self.sweep.name, len(keys), self._token, keys) if keys else []
-        self._together -= {trial.key}
-        self._together |= {mate.key for mate in (trial, *mates)} if mates else set()
-        return mates
+    def _claim(self) -> tuple[list[TrialRecord], Fuse]:
+        """Claims the next trial, and those that go to the same worker: to train together with it, or one after the other."""
+        claimed = self.ledger.claim(self.sweep.name, 1, self._token)
+        if not claimed:
+            return [], "never"
+        trial, spec = claimed[0], claimed[0].spec
+        self._together.discard(trial.key)
+        others = self._mates.count(trial)
+        number, how = 1, self.fusing.how(spec, 1 + others) if self._mates.may_join(trial) else "never"
+        if how != "never":
+            number = self.fusing.number(spec, 1 + others)
+        elif self.packing is not None:
+            number = self.packing.number(spec, 1 + others)
+        keys = self._mates.first(trial, number - 1)
+        if keys:
+            claimed += self.ledger.claim(self.sweep.name, len(keys), self._token, keys)
+            self._together |= {mate.key for mate in claimed}
+        return claimed, how
 
     def _job(self, trial: TrialRecord) -> Job:
         spec = trial.spec
@@ -214,6 +226,8 @@ class Runner:
                 # Nobody knows which of them it was: each goes on alone, and what happens then is its own.
                 status = Status.INTERRUPTED
                 self._mates.isolate(key)
+        elif self.packing is not None and event["wall_s"] is not None:
+            self.packing.learn(trial.spec, event["wall_s"])
         if category == "disk_full":
             self._fail(DiskFullError(f"no room left in {self.home.path}; free some, then resume: nothing recorded is lost"))
         failures = trial.failures + (status == Status.FAILED)

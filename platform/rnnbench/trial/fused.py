@@ -86,7 +86,7 @@ class FusedTrainer:
         outputs = self._forward(_stack_batches(batches), 0)
         losses = []
         for trainer, output, batch in zip(self.trainers, outputs.unbind(0), batches, strict=True):
-            trainer.optimizer.zero_grad(set_to_none=True)
+            trainer.clear_gradients()
             losses.append(trainer.module.loss(output, batch))
         torch.stack(losses).sum().backward()
         for place, (trainer, loss, batch) in enumerate(zip(self.trainers, losses, batches, strict=True)):

@@ -61,9 +61,34 @@ class Partial:
     """
 
     batches: int = 0
-    sums: torch.Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     train_s: float = 0.0
     random_state: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing waits to be summed."""
+        self._waiting: list[tuple[int, torch.Tensor, torch.Tensor, torch.Tensor | None]] = []
+
+    def add(self, rows: int, loss: torch.Tensor, norm: torch.Tensor, clipped: torch.Tensor | None) -> None:
+        """Takes a batch; its numbers stay on the device until they are asked for."""
+        self._waiting.append((rows, loss, norm, clipped))
+        self.batches += 1
+
+    def state(self, stream: torch.Generator) -> dict[str, Any]:
+        """Plain values and tensors that make an equal one."""
+        return {"batches": self.batches, "sums": self.totals(), "train_s": self.train_s, "random_state": stream.get_state()}
+
+    def totals(self) -> list[float]:
+        """The sums over all batches so far."""
+        if self._waiting:
+            rows, losses, norms, clipped = zip(*self._waiting, strict=True)
+            # Alike for all batches of an epoch: either something clips or nothing does.
+            were_clipped = [0.0] * len(rows) if clipped[0] is None else torch.stack(clipped).tolist()
+            for of_batch in zip(rows, torch.stack(losses).tolist(), torch.stack(norms).tolist(), were_clipped, strict=True):
+                num_rows, loss, norm, was_clipped = of_batch
+                self.sums = [self.sums[0] + num_rows * loss, self.sums[1] + norm, self.sums[2] + was_clipped]
+            self._waiting.clear()
+        return self.sums
 
 
 class Trainer:
@@ -122,7 +147,7 @@ class Trainer:
         self.module.train()
         for rows in batches[partial.batches :]:
             self._pulse.beat()
-            self.optimizer.zero_grad(set_to_none=True)
+            self.clear_gradients()
             loss = self.module.training_step(train.rows(rows), partial.batches)
             loss.backward()
             self.follow(loss.detach(), len(rows))
@@ -143,18 +168,21 @@ class Trainer:
             self.stream.manual_seed(child(self.spec.seed, "dropout", epoch))
         elif self.partial.random_state is not None:
             self.stream.set_state(self.partial.random_state)
-        self.partial.sums = self.partial.sums.to(self.weights[0].device)
         order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
         batches: Sequence[torch.Tensor] = torch.randperm(num_rows, generator=order).split(batch_size)
         return batches
+
+    def clear_gradients(self) -> None:
+        """Before a backward pass: what `zero_grad` does, which asks the profiler about it each time."""
+        for weight in self.weights:
+            weight.grad = None
 
     def follow(self, loss: torch.Tensor, rows: int) -> None:
         """Goes a step down the gradients of a batch, whose mean loss is given."""
         norm, clipped = clip_gradients(self.weights, self.spec.parameters)
         self.optimizer.step()
         assert self.partial is not None, "an epoch has been started"
-        self.partial.sums += torch.stack([(loss * rows).double(), norm.double(), clipped.double()])
-        self.partial.batches += 1
+        self.partial.add(rows, loss, norm, clipped)
 
     def end_epoch(self, num_rows: int, validated: Mapping[str, float]) -> dict[str, float]:
         """Takes the epoch into `progress` and returns its metrics.
@@ -164,7 +192,7 @@ class Trainer:
         """
         partial, epoch = self.partial, self.progress.epoch + 1
         assert partial is not None, "an epoch has been started"
-        loss_sum, norm_sum, clipped_sum = partial.sums.tolist()
+        loss_sum, norm_sum, clipped_sum = partial.totals()
         metrics = {
             "train_loss": loss_sum / num_rows,
             "grad_norm": norm_sum / partial.batches,
@@ -181,7 +209,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values that `restore` reads back, after any batch or epoch."""
-        partial = None if self.partial is None else {**vars(self.partial), "random_state": self.stream.get_state()}
+        partial = None if self.partial is None else self.partial.state(self.stream)
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),

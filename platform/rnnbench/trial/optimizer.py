@@ -49,24 +49,31 @@ def lr_scale(parameters: Mapping[str, Value], epoch: int, max_epochs: int, num_f
     return 1.0
 
 
-def clip_gradients(weights: list[nn.Parameter], parameters: Mapping[str, Value]) -> tuple[torch.Tensor, torch.Tensor]:
+def clip_gradients(weights: list[nn.Parameter], parameters: Mapping[str, Value]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Clips after `backward` by value, then by norm, as the parameters say.
 
-    Returns the gradient's norm before clipping and whether it was clipped (0 or 1), both scalars on the device.
+    Returns the gradient's norm before clipping and whether it was clipped (0 or 1; None: nothing clips), scalars on the device.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    clipped = torch.zeros((), device=norm.device)
+    norm, clipped = _total_norm(gradients), None
     if (clip_value := parameters["training.clip_value"]) is not None:
         limit = _number(clip_value)
         clipped = torch.stack([gradient.abs().max() for gradient in gradients]).max().gt(limit).float()
         torch.nn.utils.clip_grad_value_(weights, limit)
     if (clip_norm := parameters["training.clip_norm"]) is not None:
         limit = _number(clip_norm)
-        norm_now = norm if clip_value is None else torch.nn.utils.get_total_norm(gradients)
+        norm_now = norm if clip_value is None else _total_norm(gradients)
         torch.nn.utils.clip_grads_with_norm_(weights, limit, norm_now)
-        clipped = torch.maximum(clipped, norm_now.gt(limit).float())
+        clipped_now = norm_now.gt(limit).float()
+        clipped = clipped_now if clipped is None else torch.maximum(clipped, clipped_now)
     return norm, clipped
+
+
+def _total_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
+    # What torch.nn.utils.get_total_norm computes, without sorting the gradients by device first.
+    norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    total: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
 
 
 def _number(value: Value) -> float:

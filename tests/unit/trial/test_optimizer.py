@@ -49,7 +49,7 @@ def _clipped(clip_norm: float | None, clip_value: float | None) -> tuple[list[fl
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([3.0, 4.0])
     norm, clipped = clip_gradients([weight], {"training.clip_norm": clip_norm, "training.clip_value": clip_value})
-    return weight.grad.tolist(), float(norm), float(clipped)
+    return weight.grad.tolist(), float(norm), 0.0 if clipped is None else float(clipped)
 
 
 def test_clipping_by_norm_scales_the_gradient_and_reports_the_norm_before() -> None:

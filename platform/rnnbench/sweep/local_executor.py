@@ -1,0 +1,92 @@
+"""The local executor: processes of this machine and nothing else, for sweeps that a cluster's start would outlast."""
+
+import select
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rnnbench.base.machine import available_cpus
+from rnnbench.sweep.executor import POLL_S, NextJobs, Queue, Record, lost
+from rnnbench.sweep.hosted import Hosting
+from rnnbench.trial.host import HostedWorker
+
+
+class LocalExecutor:
+    """Runs trials in workers of a host on this machine.
+
+    Args:
+        cpus_per_trial: CPUs, and threads of torch, that each trial gets.
+        max_concurrent: Most trials at once; None: as many as the CPUs allow.
+        tasks: Names of the tasks whose code is imported before there are workers.
+    """
+
+    def __init__(self, cpus_per_trial: int, max_concurrent: int | None = None, tasks: Sequence[str] = ()) -> None:
+        self.cpus_per_trial = cpus_per_trial
+        self.concurrent = max(1, min(max_concurrent or available_cpus(), available_cpus() // cpus_per_trial))
+        self.tasks = tuple(tasks)
+
+    def execute(self, next_jobs: NextJobs, record: Record) -> None:
+        """See Executor."""
+        with Hosting(self.cpus_per_trial, self.tasks) as hosting:
+            slots = [_Slot(hosting) for _ in range(self.concurrent)]
+            try:
+                while True:
+                    answers = [slot.feed(next_jobs) for slot in slots if slot.is_hungry()]
+                    workers = {slot.worker.socket: slot for slot in slots if slot.worker is not None}
+                    if Queue.DONE in answers and not any(slot.running for slot in slots):
+                        return
+                    for socket in select.select(workers, [], [], POLL_S)[0]:
+                        workers[socket].listen(record)
+            finally:
+                for slot in slots:
+                    slot.close()
+
+
+class _Slot:
+    """A place for one worker, and the jobs that it has."""
+
+    def __init__(self, hosting: Hosting) -> None:
+        self.worker: HostedWorker | None = None
+        self.running: dict[str, dict[str, Any]] = {}
+        self._hosting = hosting
+        self._size = 0
+        self._ask_at = 0.0
+
+    def is_hungry(self) -> bool:
+        """Whether half of what it got is done (of one long trial, all of it), and the last answer was not just now."""
+        return len(self.running) <= self._size // 2 and time.monotonic() >= self._ask_at
+
+    def feed(self, next_jobs: NextJobs) -> Queue | None:
+        """Asks for jobs and gives them to the worker; says why there are none."""
+        jobs = next_jobs()
+        if not isinstance(jobs, list):
+            self._ask_at = time.monotonic() + (POLL_S if self.running else 0.0)
+            return jobs
+        plain_jobs = [job.to_dict() for job in jobs]
+        self.running |= {job["key"]: job for job in plain_jobs}
+        self._size = len(self.running)
+        self.worker = self.worker or self._hosting.fork()
+        self.worker.give(plain_jobs)
+        return None
+
+    def listen(self, record: Record) -> None:
+        """Takes what the worker says, or that it is dead."""
+        assert self.worker is not None, "somebody speaks"
+        try:
+            for event in self.worker.events(0.0):
+                if event["kind"] == "finished":
+                    self.running.pop(event["key"], None)
+                record(event)
+                if event["kind"] == "test_opened":
+                    self.worker.note()
+        except ConnectionError as error:
+            self.close()
+            while self.running:
+                _, job = self.running.popitem()
+                record(lost(job, str(error), "failed", "worker_killed"))
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self.worker is not None:
+            self.worker.close()
+        self.worker = None
