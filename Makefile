@@ -29,7 +29,7 @@ help:
 	@echo "make test-faults  the fault list: processes killed, disks full, servers down; see docs/reliability.md"
 	@echo "make check      style, types, layers, and documents in step with the code"
 	@echo "make docs       docs/cells.md from the cells themselves"
-	@echo "make bench      how fast the cells are here; takes some ten minutes"
+	@echo "make bench      how fast the cells and whole sweeps are here; takes an hour"
 	@echo "make clean      remove $(VENV) and every cache; runs/ stays"
 
 install: $(VENV)/.installed
@@ -61,6 +61,8 @@ docs: $(VENV)/.installed
 bench: $(VENV)/.installed
 	mkdir -p benchmarks/results
 	$(BIN)/rnnbench bench cells --rounds 5 --json > benchmarks/results/cells.json
+	$(BIN)/rnnbench bench sweep --json > benchmarks/results/sweep.json
+	$(BIN)/python benchmarks/fused.py > benchmarks/results/fused.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

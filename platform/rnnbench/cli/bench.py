@@ -1,4 +1,4 @@
-"""`rnnbench bench cells`: how fast things are on this machine."""
+"""`rnnbench bench cells | sweep`: how fast things are on this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     bench = typer.Typer(help="How fast things are on this machine.", no_args_is_help=True, rich_markup_mode=None)
     bench.command("cells")(bench_cells)
+    bench.command("sweep")(bench_sweep)
     app.add_typer(bench, name="bench")
 
 
@@ -55,6 +56,51 @@ def bench_cells(
         print_json({"machine": machine, "timings": as_documents(timings)})
         return
     _print(timings, machine)
+
+
+def bench_sweep(
+    trials: Annotated[list[int] | None, typer.Option(min=2, help="Trials of a sweep; repeat for more (default: 32, 128).")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
+    only: Annotated[list[str] | None, typer.Option(help="One of what is compared; repeat for more (default: all).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Whole sweeps of short trials beside Ray Tune, Optuna and a bare loop, as one would write them: takes most of an hour.
+
+    Needs a checkout of rnnbench, whose benchmarks/ holds the peers, and Optuna.
+
+    Example: rnnbench bench sweep --trials 32 --rounds 1
+    """
+    import json
+    import subprocess
+    import sys
+
+    from rnnbench.base.errors import InputError
+
+    script = Path(__file__).parents[3] / "benchmarks" / "sweep.py"
+    if not script.exists():
+        raise InputError("rnnbench bench sweep needs a checkout of rnnbench: git clone it, then make install and run it there")
+    counts = [str(number) for number in trials or (32, 128)]
+    command = [sys.executable, str(script), "--rounds", str(rounds), "--trials", *counts, *(["--only", *only] if only else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    found = json.loads(done.stdout)
+    if as_json:
+        print_json(found)
+    else:
+        _print_sweeps(found)
+
+
+def _print_sweeps(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    for number, kinds in found["trials"].items():
+        table = Table("", "seconds", "over rnnbench", "lowest", "highest", "mean accuracy", title=f"{number} trials", box=None)
+        for kind, row in kinds.items():
+            low, high = row["lowest_and_highest"]
+            table.add_row(kind, f"{row['median']:.1f}", f"{row['over_ours']:.2f}", f"{low:.2f}", f"{high:.2f}", f"{row['accuracy']:.3f}")
+        output().print(table)
+    output().print(f"\n{', '.join(f'{name} {value}' for name, value in found['machine'].items())}", markup=False, highlight=False)
 
 
 def _print(timings: "Sequence[Timing]", machine: dict[str, Any]) -> None:

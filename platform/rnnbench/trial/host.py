@@ -47,7 +47,9 @@ class Host:
         environ = {"OMP_NUM_THREADS": str(threads), **os.environ}
         command = [sys.executable, "-m", "rnnbench.trial.host", str(path), *tasks]
         # A process group of its own: Ctrl-C at the terminal is the driver's to answer.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environ, process_group=0)
+        # What libraries print there is nobody's to read: a trial has its own log.
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, env=environ, process_group=0)
 
     def close(self) -> None:
         """Ends the host; its workers end with their connections."""
@@ -153,15 +155,17 @@ def _work(connection: socket.socket) -> NoReturn:
     noted = threading.Event()
 
     def listen() -> None:
-        with connection.makefile("rb") as lines:
-            os.environ |= json.loads(next(lines))["environ"]
-            for line in lines:
-                message = json.loads(line)
-                if "jobs" in message:
-                    packs.put(message["jobs"])
-                else:
-                    noted.set()
-        os._exit(0)  # whoever asked for the worker is gone: nobody would hear how its trial ends
+        try:
+            with connection.makefile("rb") as lines:
+                os.environ |= json.loads(next(lines))["environ"]
+                for line in lines:
+                    message = json.loads(line)
+                    if "jobs" in message:
+                        packs.put(message["jobs"])
+                    else:
+                        noted.set()
+        finally:
+            os._exit(0)  # whoever asked for the worker is gone: nobody would hear how its trial ends
 
     def report(event: Event) -> None:
         noted.clear()

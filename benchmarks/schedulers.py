@@ -1,0 +1,93 @@
+"""What ASHA saves: the same draws trained to the end, and with poor ones stopped early; the best of each, and the epochs it took.
+
+Run: python benchmarks/schedulers.py [--seeds 10]. Prints JSON, one row for each task.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from rnnbench.base.home import Home
+from rnnbench.base.machine import keep_freed_memory
+from rnnbench.ledger.store import Ledger
+from rnnbench.search.sweepfile import read_sweep
+from rnnbench.sweep.executor import InlineExecutor
+from rnnbench.sweep.planned import plan_sweep
+from rnnbench.sweep.runner import Runner, is_maximized
+
+TASKS = {
+    "sequential_digits": "task: sequential_digits\ncells: [lstm]\nspace:\n  optimizer.lr: {loguniform: [1e-4, 1e-1]}\n",
+    "adding": "task: {name: adding, length: 20, num_train: 1000}\ncells: [gru]\nspace:\n  optimizer.lr: {loguniform: [1e-4, 1e-1]}\n",
+    "polyphonic_music": "task: polyphonic_music\ncells: [elman]\nspace:\n  optimizer.lr: {loguniform: [1e-4, 1e-1]}\n",
+}
+COMMON = """  network.hidden_size: {choice: [16, 32, 64]}
+  network.dropout: {choice: [0.0, 0.2]}
+  training.batch_size: {choice: [32, 128]}
+budget: {max_epochs: 27}
+"""
+SCHEDULER = "scheduler: {name: asha, grace_period: 1, reduction_factor: 3}\n"
+DRAWS = 27
+
+
+def run(text: str, seed: int) -> tuple[float, int]:
+    """The best validation value of a sweep, and the epochs of all its trials."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "one.yaml").write_text(f"{text}search: {{method: random, num_samples: {DRAWS}, seed: {seed}}}\n")
+        home = Home(folder / "runs")
+        home.path.mkdir()
+        planned = plan_sweep(read_sweep(folder / "one.yaml"), {})
+        with Ledger.open(home.ledger_url) as ledger:
+            planned.record(ledger, [])
+            runner = Runner(ledger, planned, home)
+            runner.run(InlineExecutor())
+            assert runner.is_complete()
+            trials = ledger.trials("one")
+            epochs = ledger.epochs([trial.key for trial in trials])
+    best = [trial.best for trial in trials if trial.best is not None]
+    return (max if is_maximized(trials[0].spec.task) else min)(best), sum(map(len, epochs.values()))
+
+
+def measure(task: str, seeds: int) -> dict[str, Any]:
+    """Both for each seed; the difference of the best has a paired 95 % interval."""
+    text = TASKS[task] + COMMON
+    full = [run(text, seed) for seed in range(seeds)]
+    asha = [run(text + SCHEDULER, seed) for seed in range(seeds)]
+    differences = [stopped[0] - trained[0] for stopped, trained in zip(asha, full, strict=True)]
+    half = float(stats.t.ppf(0.975, seeds - 1)) * statistics.stdev(differences) / seeds**0.5
+    found = {
+        "task": task,
+        "seeds": seeds,
+        "draws": DRAWS,
+        "random": statistics.fmean(value for value, _ in full),
+        "asha": statistics.fmean(value for value, _ in asha),
+        "difference": statistics.fmean(differences),
+        "interval": [statistics.fmean(differences) - half, statistics.fmean(differences) + half],
+        "epochs_of_random": statistics.fmean(count for _, count in full),
+        "epochs_of_asha": statistics.fmean(count for _, count in asha),
+    }
+    return found | {"share_of_epochs": found["epochs_of_asha"] / found["epochs_of_random"]}
+
+
+def main() -> None:
+    """Prints one document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    given = parser.parse_args()
+    keep_freed_memory()
+    rows = []
+    for task in given.tasks:
+        rows.append(measure(task, given.seeds))
+        print(rows[-1], file=sys.stderr)
+    print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
