@@ -18,7 +18,7 @@ from rnnbench.ledger.records import Status
 from tests.faults import harness
 from tests.faults.harness import COMMAND, ENDLESS, SIXTY, SMALL, check_history, environment, kill, open_ledger, result, run, start
 
-EXECUTORS = ["inline", pytest.param("ray", marks=pytest.mark.slow)]
+EXECUTORS = ["inline", "local", pytest.param("ray", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="session")

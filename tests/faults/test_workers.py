@@ -181,7 +181,7 @@ def test_fault_08_a_trial_whose_numbers_are_not_finite_diverged(tmp_path: Path) 
     assert "diverged" in (tmp_path / "runs" / "reports" / "faulty" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("executor", ["inline", "local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_fault_09_an_exception_is_recorded_with_its_traceback(executor: str, tmp_path: Path) -> None:
     (tmp_path / "faulty.yaml").write_text(faulty(["raise", "long", "none"]))
     done = run(tmp_path, "sweep", "faulty.yaml", "--executor", executor, code=3)

@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 
 Send = Callable[[dict[str, Any]], None]
+
+# Epochs that may not have been recorded yet when a checkpoint is written: whoever passes them on may die first.
+RECENT_S = 120.0
+MAX_RECENT = 1000
 
 
 def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic, *, alone: bool = False) -> dict[str, Any]:
@@ -64,6 +69,7 @@ class Attempt:
         self.earlier_s = 0.0  # of the attempts that this one continues
         self.shared_s: float | None = None  # its share of the process's time, where it is one of several
         self.saved_at = self.started
+        self._recent: deque[tuple[float, dict[str, Any]]] = deque(maxlen=MAX_RECENT)
         self.pulse = Pulse(clock, stop_file=job.stop_file)
 
     def run(self, *, alone: bool) -> dict[str, Any]:
@@ -90,17 +96,22 @@ class Attempt:
         return self.earlier_s + (self.clock() - self.started if self.shared_s is None else self.shared_s)
 
     def continued(self, data: TaskData) -> Trainer:
-        """A trainer where the newest usable checkpoint left it; whatever is wrong with one, the next serves, or the start."""
+        """A trainer where the newest usable checkpoint left it; whatever is wrong with one, the next serves, or the start.
+
+        The last epochs before that are sent again, for they may have been lost with their messenger; twice told, they count once.
+        """
         for state in candidates(self.last):
             trainer = self._trainer(data)
             try:
                 if state["key"] != self.job.key:
                     raise CheckpointError("belongs to another trial")
                 trainer.restore(state)
-                self.earlier_s = float(state["elapsed_s"])
+                self.earlier_s, recent = float(state["elapsed_s"]), list(state["recent"])
             except Exception as error:  # noqa: BLE001 - a checkpoint is a file: anything may stand in it
                 log.warning("checkpoint not used, it does not fit this trial: %s", error)
             else:
+                for event in recent:
+                    self._send_epoch(event)
                 return trainer
         return self._trainer(data)
 
@@ -125,7 +136,14 @@ class Attempt:
         """Sends an epoch."""
         progress = trainer.progress
         event = {"kind": "epoch", "epoch": progress.epoch, "wall_s": self.elapsed_s(), "metrics": metrics}
-        self.send(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
+        self._send_epoch(event | {"best": progress.best, "best_epoch": progress.best_epoch, "last": progress.last})
+
+    def _send_epoch(self, event: dict[str, Any]) -> None:
+        now = self.clock()
+        self._recent.append((now, event))
+        while self._recent[0][0] < now - RECENT_S:
+            self._recent.popleft()
+        self.send(event)
 
     def save_when_due(self, trainer: Trainer) -> None:
         """Saves what a later attempt continues from, if the last time is long ago."""
@@ -133,7 +151,8 @@ class Attempt:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        save_rotating(self.last, {"key": self.job.key, "elapsed_s": self.elapsed_s(), **trainer.state()})
+        recent = [event for _, event in self._recent]
+        save_rotating(self.last, {"key": self.job.key, "elapsed_s": self.elapsed_s(), "recent": recent, **trainer.state()})
         self.saved_at = self.clock()
 
     def end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
