@@ -200,7 +200,7 @@ class Runner:
                 self.ledger.record_test_opened(event["key"])
             elif event["kind"] == "probed":
                 self.fusing.learn(self.board.trials[event["key"]].spec, event)
-            elif event["kind"] == "epoch":
+            elif event["kind"] in ("epoch", "epoch_again"):
                 self._record_epoch(event)
             else:
                 self._record_finished(event)

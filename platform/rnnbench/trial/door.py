@@ -72,6 +72,7 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
 
     Events are plain dicts with `kind`, `key` and `attempt`:
         epoch: `epoch` from 1, `wall_s`, `metrics`, `best`, `best_epoch`, `last`
+        epoch_again: one of an earlier attempt, with all that it said then
         test_opened: the next thing read is the test split
         probed: how fast several trials are together, see `trial.probe.measure`
         finished: `status` (completed, paused, interrupted, diverged, failed), `outcome`, `wall_s`, `error`, `category`

@@ -111,7 +111,7 @@ class Attempt:
                 log.warning("checkpoint not used, it does not fit this trial: %s", error)
             else:
                 for event in recent:
-                    self._send_epoch(event)
+                    self._send_epoch(event | {"kind": "epoch_again"})
                 return trainer
         return self._trainer(data)
 
