@@ -27,9 +27,35 @@ def cells(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def sweeps(measured: dict[str, Any]) -> str:
+    """Seconds of a whole command, and how many times rnnbench's that is, with the lowest and highest."""
+    found: list[str] = []
+    for number, kinds in measured["trials"].items():
+        found += [f"| {number} trials | seconds, each round | over rnnbench | mean best accuracy |", "|---|---|---|---|"]
+        for kind, row in kinds.items():
+            low, high = row["lowest_and_highest"]
+            seconds = ", ".join(f"{value:.1f}" for value in row["seconds"])
+            found.append(f"| {kind} | {seconds} | {row['over_ours']:.2f} ({low:.2f}-{high:.2f}) | {row['accuracy']:.3f} |")
+        found.append("")
+    return "\n".join(found)
+
+
+def fused(measured: dict[str, Any]) -> str:
+    """How many times faster the trials are together, with the lowest and highest."""
+    rows: dict[str, dict[int, str]] = {}
+    for row in measured["rows"]:
+        rows.setdefault(row["cell"], {})[row["units"]] = f"{row['ratio']:.2f} ({row['lowest']:.2f}-{row['highest']:.2f})"
+    units = sorted({size for cell in rows.values() for size in cell})
+    lines = [f"| cell | {' | '.join(f'{size} units' for size in units)} |", f"|{'---|' * (len(units) + 1)}"]
+    return "\n".join([*lines, *(f"| {cell} | {' | '.join(found[size] for size in units)} |" for cell, found in rows.items())])
+
+
 def main() -> None:
     """Prints every table whose figures are there."""
-    print(cells(json.loads((RESULTS / "cells.json").read_text())))
+    for name, table in (("cells", cells), ("sweep", sweeps), ("fused", fused)):
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            print(table(json.loads(path.read_text())), end="\n\n")
 
 
 if __name__ == "__main__":
