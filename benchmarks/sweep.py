@@ -69,7 +69,7 @@ def run_peer(script: str, *options: str) -> Callable[[Path, int], Run]:
 
 RUNS: dict[str, Callable[[Path, int], Run]] = {
     "rnnbench": run_ours,
-    "rnnbench, without Ray": lambda folder, trials: run_ours(folder, trials, "--executor", "local"),
+    "rnnbench, under Ray": lambda folder, trials: run_ours(folder, trials, "--executor", "ray"),
     "rnnbench, tracking off": lambda folder, trials: run_ours(folder, trials, "--tracking-uri", "none"),
     "Tune": run_peer("tune.py"),
     "Tune, actors reused": run_peer("tune.py", "--reuse"),

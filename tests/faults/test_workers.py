@@ -21,10 +21,11 @@ def by_fault(folder: Path) -> dict[str, TrialRecord]:
         return {str(trial.spec.parameters["cell.fault"]): trial for trial in ledger.trials("faulty")}
 
 
-def test_fault_05_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_fault_05_a_killed_worker_is_replaced_and_its_trial_goes_on(executor: str, tmp_path: Path) -> None:
     text = faulty(["none", "die_once"]).replace("retries: 0", "retries: 1").replace("max_epochs: 2", "max_epochs: 3")
     (tmp_path / "faulty.yaml").write_text(text)
-    run(tmp_path, "sweep", "faulty.yaml", extra={"FAULTY_MARKER": str(tmp_path / "died")})
+    run(tmp_path, "sweep", "faulty.yaml", "--executor", executor, extra={"FAULTY_MARKER": str(tmp_path / "died")})
     trials = by_fault(tmp_path)
     assert {trial.status for trial in trials.values()} == {Status.COMPLETED}
     assert (trials["none"].attempts, trials["die_once"].attempts, trials["die_once"].failures) == (1, 2, 1)
@@ -39,7 +40,7 @@ def test_fault_05_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path: Pa
 def test_fault_05_a_worker_killed_late_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "endless.yaml").write_text(ENDLESS + "checkpoints: {every_seconds: 0.05}\n")
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-    driver = start(tmp_path, "sweep", "endless.yaml", extra=dict([mark.split("=")]))
+    driver = start(tmp_path, "sweep", "endless.yaml", "--executor", "ray", extra=dict([mark.split("=")]))
     harness.wait_for_epoch(tmp_path, driver, 20)
     # Ray's own helpers are called ray::...Agent; the test below ends those.
     workers = [pid for pid, line in harness.marked_processes(mark).items() if line.startswith("ray::") and "Agent" not in line]
@@ -68,7 +69,7 @@ def test_fault_05_a_worker_killed_late_goes_on_from_its_checkpoint(tmp_path: Pat
 def test_fault_06_a_private_ray_that_dies_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.replace("max_epochs: 2", "max_epochs: 600").replace("num_samples: 3", "num_samples: 1"))
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-    driver = start(tmp_path, "sweep", "small.yaml", extra=dict([mark.split("=")]))
+    driver = start(tmp_path, "sweep", "small.yaml", "--executor", "ray", extra=dict([mark.split("=")]))
     harness.wait_for_epoch(tmp_path, driver, 1)
     (raylet,) = [pid for pid, line in harness.marked_processes(mark).items() if "/raylet " in line]
     os.kill(raylet, signal.SIGKILL)
@@ -140,19 +141,19 @@ def test_fault_06_the_trials_of_a_lost_node_run_elsewhere(tmp_path: Path) -> Non
     check_history(tmp_path, "small")
 
 
-@pytest.fixture(scope="session")
-def greedy_and_stuck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a sweep of three trials under Ray, two of which break their limits, and what it printed."""
+@pytest.fixture(scope="session", params=["local", "ray"])
+def greedy_and_stuck(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sweep of three trials, two of which break their limits, and what it printed."""
 
     def make(folder: Path) -> None:
         text = faulty(["allocate", "hang", "none"], "resources: {memory_gb: 1.5}")
         (folder / "faulty.yaml").write_text(text.replace("max_silent_seconds: 600", "max_silent_seconds: 12"))
         mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-        done = run(folder, "sweep", "faulty.yaml", code=3, extra=dict([mark.split("=")]))
+        done = run(folder, "sweep", "faulty.yaml", "--executor", request.param, code=3, extra=dict([mark.split("=")]))
         assert harness.wait_until_gone(mark) == {}
         (folder / "shown.txt").write_text(done.stdout)
 
-    return harness.made_once(tmp_path_factory, "limits", make)
+    return harness.made_once(tmp_path_factory, f"limits-{request.param}", make)
 
 
 def test_fault_07_a_trial_over_its_memory_fails_and_the_sweep_goes_on(greedy_and_stuck: Path) -> None:
@@ -214,7 +215,7 @@ def test_fault_10_a_trial_that_stops_reporting_is_ended(greedy_and_stuck: Path) 
 @pytest.mark.slow
 def test_fault_10_a_stuck_trial_over_its_time_is_ended_from_outside(tmp_path: Path) -> None:
     (tmp_path / "faulty.yaml").write_text(faulty(["hang", "none"]).replace("max_silent_seconds: 600", "max_seconds: 3"))
-    run(tmp_path, "sweep", "faulty.yaml", code=3)
+    run(tmp_path, "sweep", "faulty.yaml", "--executor", "ray", code=3)
     trials = by_fault(tmp_path)
     assert (trials["hang"].status, trials["hang"].category) == (Status.FAILED, "timeout")
     assert trials["none"].status == Status.COMPLETED

@@ -122,7 +122,8 @@ def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path) -> None:
             ("sweep", "lstm", "--set", "optimizer.lr=fast", "--dry-run"),
             "--set optimizer.lr=fast: optimizer.lr is 'fast', must be a number above 0",
         ),
-        (("sweep", "lstm", "--executor", "thread"), "must be ray, local or inline"),
+        (("sweep", "lstm", "--executor", "local", "--address", "auto"), "leave one of them out"),
+        (("sweep", "lstm", "--executor", "thread"), "must be auto, local, ray or inline"),
         (("cells", "ltsm"), "did you mean 'lstm'"),
         (("tasks", "ading"), "did you mean 'adding'"),
         (("train",), "give a task"),
@@ -188,7 +189,9 @@ def test_trials_over_their_time_fail_and_the_sweep_says_so(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.replace("max_epochs: 2", "max_epochs: 100000"))
-    driver = subprocess.Popen([*COMMAND, "sweep", "small.yaml"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(
+        [*COMMAND, "sweep", "small.yaml", "--executor", "ray"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "runs").glob("checkpoints/*/*/trial.log")) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -196,7 +199,7 @@ def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> 
     driver.send_signal(signal.SIGINT)
     _, words = driver.communicate(timeout=60)
     assert driver.returncode == 130, words
-    assert "To go on: rnnbench resume small" in words
+    assert "To go on: rnnbench resume small --executor ray" in words
     assert "Traceback" not in words
     status = json.loads(run(tmp_path, "status", "small", "--json").stdout)
     assert (status["running"], status["pending"], status["status"]) == (0, 4, "pending")

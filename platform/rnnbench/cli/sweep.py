@@ -42,7 +42,9 @@ FLUSH_S = 30.0
 ExecutorOption = Annotated[
     str,
     typer.Option(
-        "--executor", help="ray; local: processes of this machine, without Ray; or inline: one trial after the other in this process."
+        "--executor",
+        help="local: processes of this machine; ray: Ray Tune, here or with --address; inline: one trial after the other in this process; "
+        "auto: ray with an --address, else local.",
     ),
 ]
 AddressOption = Annotated[str, typer.Option("--address", help="Which Ray: local (a private one), auto (one that runs here), or host:port.")]
@@ -73,8 +75,17 @@ class Place:
         """Refuses what cannot be used, before anything starts."""
         from rnnbench.base.errors import InputError
 
-        if self.executor not in ("ray", "local", "inline"):
-            raise InputError(f"--executor is {self.executor!r}, must be ray, local or inline")
+        if self.executor not in ("auto", "local", "ray", "inline"):
+            raise InputError(f"--executor is {self.executor!r}, must be auto, local, ray or inline")
+        if self.address != "local" and self.kind != "ray":
+            raise InputError(f"--address {self.address} is a Ray, and --executor {self.executor} does without: leave one of them out")
+
+    @property
+    def kind(self) -> str:
+        """The executor by name, `auto` resolved: one machine needs no cluster."""
+        if self.executor == "auto":
+            return "local" if self.address == "local" else "ray"
+        return self.executor
 
     def build(self, planned: "Planned") -> "tuple[Executor, int]":
         """The executor, and how many trials it runs at once."""
@@ -82,11 +93,11 @@ class Place:
         from rnnbench.sweep.executor import InlineExecutor
 
         resources = planned.sweep.resources
-        if self.executor == "inline":
+        if self.kind == "inline":
             return InlineExecutor(), 1
         concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
         tasks = [task.name for task in planned.sweep.tasks]
-        if self.executor == "local":
+        if self.kind == "local":
             from rnnbench.sweep.local_executor import LocalExecutor
 
             return LocalExecutor(resources.cpus, resources.max_concurrent, tasks), concurrent
@@ -103,7 +114,7 @@ class Place:
 
         words = [home_flag(self.home).strip()] if home_flag(self.home) else []
         for flag, value, usual in (
-            ("--executor", self.executor, "ray"),
+            ("--executor", self.executor, "auto"),
             ("--address", self.address, "local"),
             ("--db", self.db, None),
             ("--tracking-uri", self.tracking_uri, None),
@@ -118,7 +129,7 @@ def sweep(
     name: Annotated[str | None, typer.Option(help="Name of the sweep (default: the file's).", show_default=False)] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")] = None,
     num_samples: Annotated[int | None, typer.Option(help="Draws per task and cell.", show_default=False)] = None,
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     address: AddressOption = "local",
     insecure: InsecureOption = False,
     db: DbOption = None,
@@ -152,7 +163,7 @@ def sweep(
 def resume(
     name: Annotated[str, typer.Argument(metavar="SWEEP")],
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed and cancelled trials again too.")] = False,
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     address: AddressOption = "local",
     insecure: InsecureOption = False,
     db: DbOption = None,
@@ -213,7 +224,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     stop = Stop(place.home.stops / name)
     executor, concurrent = place.build(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
-    runner.packing = Packing(concurrent) if place.executor != "inline" else None
+    runner.packing = Packing(concurrent) if place.kind != "inline" else None
     counts, trials = runner.board.counts(), runner.board.trials.values()
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
