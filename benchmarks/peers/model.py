@@ -54,11 +54,11 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
 class Classifier(pl.LightningModule):
     """Predicts the digit after the last pixel."""
 
-    def __init__(self, lr: float) -> None:
+    def __init__(self, lr: float, units: int = UNITS) -> None:
         super().__init__()
         self.lr = lr
-        self.lstm = nn.LSTM(1, UNITS, batch_first=True)
-        self.head = nn.Linear(UNITS, CLASSES)
+        self.lstm = nn.LSTM(1, units, batch_first=True)
+        self.head = nn.Linear(units, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores."""
@@ -80,13 +80,13 @@ class Classifier(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
 
 
-def fit(data: Path, lr: float, callbacks: list[pl.Callback]) -> None:
+def fit(data: Path, lr: float, callbacks: list[pl.Callback], units: int = UNITS, epochs: int = EPOCHS) -> None:
     """Trains with a stock Trainer, its bar, summary, logger and checkpoints off: whoever calls has its own."""
     arrays = read_arrays(data)
     train = DataLoader(TensorDataset(arrays["train_x"], arrays["train_y"]), BATCH_SIZE, shuffle=True)
     validation = DataLoader(TensorDataset(arrays["validation_x"], arrays["validation_y"]), batch_size=512)
     trainer = pl.Trainer(
-        max_epochs=EPOCHS,
+        max_epochs=epochs,
         accelerator="cpu",
         devices=1,
         logger=False,
@@ -95,7 +95,7 @@ def fit(data: Path, lr: float, callbacks: list[pl.Callback]) -> None:
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    trainer.fit(Classifier(lr), train, validation)
+    trainer.fit(Classifier(lr, units), train, validation)
 
 
 class Best(pl.Callback):

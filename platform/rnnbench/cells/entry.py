@@ -28,6 +28,7 @@ class CellEntry:
         parameters: The `cell.*` parameters.
         output_count: Size of an output from units and options; None: the units.
         is_control: Whether it is no recurrent network.
+        takes_silent_units: Whether units whose weights are all zero give nothing and get no gradient.
         can_learn_state: Whether the state before the first step can be anything but its own.
         has_recurrent_weights: Whether a state passes through weights, so that noise can be put there.
     """
@@ -46,6 +47,7 @@ class CellEntry:
     output_count: Callable[[int, Mapping[str, Value]], int] | None = None
     is_control: bool = False
     has_recurrent_weights: bool = True
+    takes_silent_units: bool = True
     can_learn_state: bool = True
 
     def options(self, parameters: Mapping[str, Value]) -> dict[str, Value]:

@@ -124,6 +124,7 @@ def _read_entry(own: OwnCell) -> CellEntry:
         flop_count=lambda inputs, units, _: _count_flops(own.name, inputs, units),
         fast_form="as written, or by the derived backward pass",
         parameters=_parameters(node, where),
+        takes_silent_units=False,
     )
 
 

@@ -1,23 +1,66 @@
 """What `sweep --dry-run` prints: every planned trial with the values that differ between trials."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from rich.console import Console
+from rich.table import Table
+
+from rnnbench.cli.live import seconds
 from rnnbench.cli.options import output, print_json
+from rnnbench.sweep.forecast import Forecast
 from rnnbench.sweep.planned import Planned
 from rnnbench.trial.spec import TrialSpec
 
 
-def print_plan(planned: Planned, as_json: bool) -> None:
-    """The plan as a table, or as one JSON document."""
+def print_plan(planned: Planned, as_json: bool, forecast: Forecast | None = None) -> None:
+    """The plan as a table, or as one JSON document; and what it will take, where that was asked for."""
     if as_json:
         trials = [{"key": spec.key(), **spec.to_dict()} for spec in planned.specs]
-        print_json({"sweep": planned.sweep.name, "trials": trials, "slots": [vars(slot) for slot in planned.slots]})
+        known = {"forecast": asdict(forecast)} if forecast else {}
+        print_json({"sweep": planned.sweep.name, "trials": trials, "slots": [vars(slot) for slot in planned.slots], **known})
         return
-    if planned.slots:
-        _print_slots(planned)
-        return
-    from rich.table import Table
+    _print_slots(planned) if planned.slots else _print_trials(planned)
+    if forecast:
+        print_forecast(output(), forecast)
 
+
+def print_forecast(console: Console, forecast: Forecast) -> None:
+    """Time, memory and disk of each cell's trials, and of the sweep."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("task", "cell"):
+        table.add_column(title)
+    for title in ("trials", "an epoch", "a trial", "memory", "disk"):
+        table.add_column(title, justify="right")
+    for cell in forecast.cells:
+        together = f" ({cell.together} in one process)" if cell.together > 1 else ""
+        memory = f"{size(cell.memory_bytes)}{together}"
+        table.add_row(cell.task, cell.cell, str(cell.trials), duration(cell.epoch_s), duration(cell.trial_s), memory, size(cell.disk_bytes))
+    console.print(table)
+    console.print(
+        f"forecast: at most {seconds(forecast.seconds)} with {forecast.concurrent} at once, {size(forecast.memory_bytes)} of memory, "
+        f"{size(forecast.disk_bytes)} of disk; the report will say how far off that was",
+        soft_wrap=True,
+    )
+
+
+def duration(value: float) -> str:
+    """Seconds in words, short ones too: 42 ms, 1.3 s, 8 min 20 s."""
+    if value < 1:
+        return f"{1e3 * value:.3g} ms"
+    return f"{value:.1f} s" if value < 60 else seconds(value)
+
+
+def size(value: float) -> str:
+    """Bytes in words: 3.1 MB."""
+    for unit in ("bytes", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def _print_trials(planned: Planned) -> None:
     names = sorted({name for spec in planned.specs for name in spec.parameters})
     searched = [name for name in names if _differs(name, planned.specs)]
     table = Table(box=None, pad_edge=False, header_style="bold")

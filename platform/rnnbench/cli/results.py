@@ -8,6 +8,7 @@ import typer
 from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_ledger, output, print_json
 
 if TYPE_CHECKING:
+    from rnnbench.base.home import Home
     from rnnbench.ledger.records import EpochRecord, TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
@@ -101,7 +102,7 @@ def report(
     """
     place = home_at(home)
     with open_ledger(place, db) as ledger:
-        files = write_sweep_report(ledger, names, (out or place.report_folder("-".join(names)[:100])).absolute())
+        files = write_sweep_report(ledger, names, place, (out or place.report_folder("-".join(names)[:100])).absolute())
     output().print(str(files.html), markup=False, soft_wrap=True)
 
 
@@ -114,7 +115,7 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
     return status_json(name, _board(ledger, name), lambda task: get_task(task).metric.name, seconds)
 
 
-def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> "ReportFiles":
+def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder: Path) -> "ReportFiles":
     """Writes the report of finished or unfinished sweeps.
 
     Raises:
@@ -123,13 +124,15 @@ def write_sweep_report(ledger: "Ledger", names: list[str], folder: Path) -> "Rep
     from rnnbench.base.errors import UnknownNameError
     from rnnbench.report.pages import write_report
     from rnnbench.report.study import Study
+    from rnnbench.sweep.forecast import find
 
     studies = []
     for name in names:
         if ledger.find_sweep(name) is None:
             raise UnknownNameError(_never_ran(ledger, name))
         trials = ledger.trials(name)
-        studies.append(Study(ledger.get_sweep(name), trials, ledger.epochs([trial.key for trial in trials])))
+        sweep, epochs = ledger.get_sweep(name), ledger.epochs([trial.key for trial in trials])
+        studies.append(Study(sweep, trials, epochs, find(home, name, sweep.settings)))
     return write_report(studies, folder)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
     from rnnbench.sweep.executor import Executor
+    from rnnbench.sweep.forecast import Forecast
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.runner import Runner
@@ -87,24 +88,30 @@ class Place:
             return "local" if self.address == "local" else "ray"
         return self.executor
 
-    def build(self, planned: "Planned") -> "tuple[Executor, int]":
-        """The executor, and how many trials it runs at once."""
+    def concurrent(self, planned: "Planned") -> int:
+        """How many trials run at once on this machine."""
         from rnnbench.base.machine import available_cpus
+
+        resources = planned.sweep.resources
+        if self.kind == "inline":
+            return 1
+        return max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
+
+    def build(self, planned: "Planned") -> "Executor":
+        """The executor."""
         from rnnbench.sweep.executor import InlineExecutor
 
         resources = planned.sweep.resources
         if self.kind == "inline":
-            return InlineExecutor(), 1
-        concurrent = max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
+            return InlineExecutor()
         tasks = [task.name for task in planned.sweep.tasks]
         if self.kind == "local":
             from rnnbench.sweep.local_executor import LocalExecutor
 
-            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks), concurrent
+            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks)
         from rnnbench.sweep.ray_executor import RayExecutor
 
-        executor = RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks)
-        return executor, concurrent
+        return RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks)
 
     def flags(self) -> str:
         """The options that a later command needs to mean the same place."""
@@ -136,6 +143,7 @@ def sweep(
     tracking_uri: TrackingOption = None,
     home: HomeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the planned trials and stop.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="First try some batches, and forecast time, memory and disk.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the sweep of a file: every trial that is not finished yet, then the report.
@@ -144,7 +152,7 @@ def sweep(
 
     Example: rnnbench sweep search_spaces/lstm.yaml --set budget.max_epochs=5
     """
-    from rnnbench.cli.plan_table import print_plan
+    from rnnbench.cli.plan_table import print_forecast, print_plan
     from rnnbench.search.find import find_sweep_file
     from rnnbench.search.sweepfile import read_sweep
     from rnnbench.sweep.planned import plan_sweep
@@ -152,9 +160,12 @@ def sweep(
     place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
     place.check()
     planned = plan_sweep(read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples), os.environ)
+    forecast = _probe(planned, place) if probe else None
     if dry_run:
-        print_plan(planned, as_json)
+        print_plan(planned, as_json, forecast)
         return
+    if forecast:
+        print_forecast(people(), forecast)
     with open_ledger(place.home, db, must_exist=False) as ledger:
         planned.record(ledger, sys.argv)
         sys.exit(_run(planned, ledger, place, as_json))
@@ -210,6 +221,18 @@ def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOpti
             output().print(f"{ledger.cancel(name)} trials cancelled", markup=False)
 
 
+def _probe(planned: "Planned", place: Place) -> "Forecast":
+    """Forecasts a sweep, with progress, and keeps that for its report."""
+    from rnnbench.sweep.forecast import forecast, save
+
+    with people().status("probing this machine ...") as line:
+        found = forecast(
+            planned, place.concurrent(planned), lambda done, total: line.update(f"probing this machine: {done} of {total} trials")
+        )
+    save(found, place.home, planned.sweep.name)
+    return found
+
+
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
     from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import FINAL
@@ -222,7 +245,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     name, console = planned.sweep.name, people()
     say = partial(console.print, markup=False, soft_wrap=True)
     stop = Stop(place.home.stops / name)
-    executor, concurrent = place.build(planned)
+    executor, concurrent = place.build(planned), place.concurrent(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
     counts, trials = runner.board.counts(), runner.board.trials.values()
@@ -304,7 +327,7 @@ def _stopped(name: str, place: Place, stop: "Stop") -> int:
 def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
-    return write_sweep_report(ledger, [name], place.report_folder(name))
+    return write_sweep_report(ledger, [name], place, place.report_folder(name))
 
 
 def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home") -> None:

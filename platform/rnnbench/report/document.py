@@ -44,8 +44,35 @@ def _sweep(study: Study) -> dict[str, Any]:
         "file": sweep.text,
         "processors": sorted({str(t.outcome["processor"]) for t in study.trials if t.outcome.get("processor")}),
         "threads": sorted({int(t.outcome["threads"]) for t in study.trials if t.outcome.get("threads")}),
+        "forecast": _forecast(study) if study.forecast else None,
         "trials": [_trial(trial) for trial in study.trials],
     }
+
+
+def _forecast(study: Study) -> dict[str, Any]:
+    """What was forecast beside what it took: of each cell seconds of an epoch, mean over its trials, and the most memory of a process."""
+    assert study.forecast is not None, "checked by the caller"
+    cells = []
+    for cell in study.forecast["cells"]:
+        place = (cell["task"], cell["data"], cell["cell"])
+        ended = [
+            trial
+            for trial in study.trials
+            if (trial.spec.task, trial.spec.data, trial.spec.cell) == place and trial.outcome.get("epochs") and trial.wall_s
+        ]
+        epoch_s = plain.fmean((trial.wall_s or 0.0) / trial.outcome["epochs"] for trial in ended) if ended else None
+        memory = max((int(trial.outcome.get("peak_memory_bytes") or 0) for trial in ended), default=0) or None
+        cells.append(
+            {name: cell[name] for name in ("task", "data", "cell", "epoch_s", "memory_bytes", "sampled")}
+            | {"took_epoch_s": epoch_s, "epoch_error": _error(epoch_s, cell["epoch_s"])}
+            | {"took_memory_bytes": memory, "memory_error": _error(memory, cell["memory_bytes"])}
+        )
+    return {"seconds": study.forecast["seconds"], "took_seconds": study.sweep.session_s, "cells": cells}
+
+
+def _error(took: float | None, forecast: float) -> float | None:
+    """How much more or less it took than forecast, as a share; None where either is unknown."""
+    return took / forecast - 1 if took and forecast else None
 
 
 def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
@@ -102,6 +129,12 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "data_fingerprint": spec.data_fingerprint,
         "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None,
     }
+    outcome = trial.outcome
+    run = {"mode": f"fused ({outcome['fused']})" if outcome.get("mode") == "fused" else outcome.get("mode")}
     return (
-        facts | {"status": trial.status.value, "stopped_at": trial.stopped_at, "parameters": dict(spec.parameters)} | numbers | fingerprint
+        facts
+        | run
+        | {"status": trial.status.value, "stopped_at": trial.stopped_at, "parameters": dict(spec.parameters)}
+        | numbers
+        | fingerprint
     )

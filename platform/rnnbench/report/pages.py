@@ -87,6 +87,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "svg": _inline,
         "colour": colour_of,
         "short": lambda key: key[:8],

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rnnbench.ledger.records import EpochRecord, SweepRecord, TrialRecord
 
 
 @dataclass(frozen=True)
 class Study:
-    """One sweep: its plan, its trials in the plan's order, and each trial's epochs by key."""
+    """One sweep: its plan, its trials in the plan's order, each trial's epochs by key, and what was forecast of it, if anything."""
 
     sweep: SweepRecord
     trials: Sequence[TrialRecord]
     epochs: Mapping[str, Sequence[EpochRecord]]
+    forecast: Mapping[str, Any] | None = None

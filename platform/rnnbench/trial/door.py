@@ -17,9 +17,8 @@ from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialsApart, Tria
 from rnnbench.base.files import is_disk_full
 from rnnbench.base.machine import keep_freed_memory, processor, return_freed_memory
 from rnnbench.base.secrets import redact
-from rnnbench.cells.own import OwnCell, make_known
 from rnnbench.trial.files import LOG
-from rnnbench.trial.job import Job
+from rnnbench.trial.job import Cost, Job, receive
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: 
         for plain_job in plain_jobs:
             report(run_job(plain_job, report, alone=alone))
         return
-    jobs = [_enter(plain_job) for plain_job in plain_jobs]
+    jobs = [receive(plain_job) for plain_job in plain_jobs]
     left = {job.key: plain_job for job, plain_job in zip(jobs, plain_jobs, strict=True)}
 
     def send(job: Job, event: Event) -> None:
@@ -82,7 +81,7 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
     Args:
         alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
-    job, started = _enter(plain_job), time.monotonic()
+    job, started = receive(plain_job), time.monotonic()
 
     def run() -> dict[str, Any]:
         with _log_beside(Path(job.folder)):
@@ -94,11 +93,11 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
     return _conclude(job, _surroundings(job), started, run)
 
 
-def _enter(plain_job: Mapping[str, Any]) -> Job:
-    job = Job.from_dict(plain_job)
-    if job.own_cell:
-        make_known(OwnCell(**job.own_cell))
-    return job
+def cost_of(plain_jobs: Sequence[Mapping[str, Any]]) -> Cost:
+    """What the first of some jobs of one shape takes here, see `trial.forecast.measure_cost`."""
+    from rnnbench.trial.forecast import measure_cost
+
+    return measure_cost([receive(plain_job) for plain_job in plain_jobs])
 
 
 def _send(job: Job, report: Report, event: Event) -> None:

@@ -1,28 +1,35 @@
 """Several trials of one shape trained together: their weights are stacked and one pass goes through all of them.
 
 Each trial keeps its own Trainer: its rows, random stream, learning rate, clipping, optimiser, best epoch and checkpoints are those it
-has alone, and its weights are views of the stacks. Only the forward and backward pass are common, so a trial's numbers are those it
-has alone up to the order of additions.
+has alone, and its weights are views of the stacks (of fewer units: copies, see `trial.padding`). Only the forward and backward pass
+are common, so a trial's numbers are those it has alone up to the order of additions.
 """
 
 # Shapes: N trials; those of a batch as in `Batch`, behind N.
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from rnnbench.base.errors import TrialDiverged
+from rnnbench.base.errors import TrialDiverged, TrialsApart
 from rnnbench.cells.models import PerModel, models
-from rnnbench.task.module import Batch, TaskModule
+from rnnbench.task.module import Batch, TaskData, TaskModule
+from rnnbench.trial.build import build_module
 from rnnbench.trial.loop import Trainer
+from rnnbench.trial.padding import Room
 from rnnbench.trial.pulse import Pulse
+from rnnbench.trial.sizes import can_pad, padded_size
+from rnnbench.trial.spec import TrialSpec
 
 # Rows of an evaluation batch; the same for any number of trials, so that a trial's numbers do not depend on the others.
 EVALUATION_ROWS = 128
+# Rows on which padding is tried.
+CHECKED_ROWS = 8
 
 
 def can_fuse(module: TaskModule) -> bool:
@@ -35,14 +42,18 @@ class FusedTrainer:
 
     Args:
         trainers: Of one task and shape; each with a stream of its own.
+        padded: A module with the units that trainers of fewer are padded to; None: all have the same.
         pulse: Asked between two batches whether to go on.
         after_batch: Called between two batches; a checkpoint of any trainer is then whole.
     """
 
-    def __init__(self, trainers: Sequence[Trainer], pulse: Pulse, after_batch: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, trainers: Sequence[Trainer], pulse: Pulse, after_batch: Callable[[], None] = lambda: None, padded: TaskModule | None = None
+    ) -> None:
         self.trainers = list(trainers)
         self._pulse = pulse
         self._after_batch = after_batch
+        self._padded = padded
         self._stacks: dict[str, Tensor] = {}
         self._stack()
 
@@ -93,9 +104,11 @@ class FusedTrainer:
             for name, weight in trainer.module.named_parameters():
                 of_stack = self._stacks[name].grad
                 if of_stack is not None:
+                    own = self._own_part(trainer, name, of_stack[place], weight)
                     # What the loss reads of the module itself has a gradient there.
-                    weight.grad = of_stack[place] if weight.grad is None else weight.grad + of_stack[place]
+                    weight.grad = own if weight.grad is None else weight.grad + own
             trainer.follow(loss.detach(), len(batch))
+        self._copy_padded()
 
     def _evaluate(self, split: Batch) -> list[dict[str, float]]:
         self._template.eval()
@@ -125,19 +138,81 @@ class FusedTrainer:
     def _stack(self) -> None:
         """Stacks the weights and makes each trainer's views of them: whatever writes one writes the other."""
         modules = [trainer.module for trainer in self.trainers]
-        self._template = _template(modules)
-        named = [dict(module.named_parameters()) for module in modules]
+        self._template = _template(modules, self._padded)
+        units = self._template.network.hidden_size
+        self._rooms = {
+            trainer: Room(trainer.module, self._template, (trainer.module.network.hidden_size, units))
+            for trainer in self.trainers
+            if trainer.module.network.hidden_size != units
+        }
+        # Of padded trainers: their weights within the stacks, and by themselves.
+        self._parts: list[Tensor] = []
+        self._owns: list[Tensor] = []
+        self._stacks = {name: weight.new_zeros((len(modules), *weight.shape)) for name, weight in self._template.named_parameters()}
         with torch.no_grad():
-            self._stacks = {name: torch.stack([weights[name] for weights in named]) for name in named[0]}
-            for name, stack in self._stacks.items():
-                for weights, view in zip(named, stack.unbind(0), strict=True):
-                    weights[name].data = view
-                stack.requires_grad_(named[0][name].requires_grad)
+            for place, (trainer, module) in enumerate(zip(self.trainers, modules, strict=True)):
+                for name, weight in module.named_parameters():
+                    slot = self._stacks[name][place]
+                    if trainer in self._rooms:
+                        self._parts.append(self._rooms[trainer].part(name, slot))
+                        self._owns.append(self._rooms[trainer].own(name, weight.detach()))
+                    else:
+                        weight.data = slot.copy_(weight)
+        self._copy_padded()
+        for name, weight in self._template.named_parameters():
+            self._stacks[name].requires_grad_(weight.requires_grad)
+
+    def _copy_padded(self) -> None:
+        if self._parts:
+            with torch.no_grad():
+                torch._foreach_copy_(self._parts, self._owns)
+
+    def _own_part(self, trainer: Trainer, name: str, padded: Tensor, weight: Tensor) -> Tensor:
+        if trainer not in self._rooms:
+            return padded
+        # Whole in memory: torch's fused optimisers take a gradient's numbers in the order in which they lie there.
+        return self._rooms[trainer].part(name, padded).reshape(weight.shape).contiguous()
+
+    def require_silence(self, train: Batch) -> None:
+        """Looks on some rows whether padding changes nothing.
+
+        Raises:
+            TrialsApart: it does.
+        """
+        if not self._rooms:
+            return
+        self._template.eval()
+        batch = train.rows(torch.arange(min(len(train), CHECKED_ROWS)))
+        outputs = self._forward(batch, None)
+        outputs.square().sum().backward()
+        for place, trainer in enumerate(self.trainers):
+            if trainer not in self._rooms:
+                continue
+            with torch.no_grad():
+                alone = trainer.module.eval()(batch)
+            if not torch.allclose(outputs[place], alone, rtol=1e-3, atol=1e-4):
+                raise TrialsApart("units of zero weights change an output")
+            for name in self._stacks:
+                if (grad := self._stacks[name].grad) is not None:
+                    self._rooms[trainer].part(name, grad[place]).zero_()
+                    if grad[place].any():
+                        raise TrialsApart(f"units of zero weights have a gradient in {name}")
 
 
-def _template(modules: Sequence[TaskModule]) -> TaskModule:
+def build_padded(specs: Sequence[TrialSpec], data: TaskData) -> TaskModule | None:
+    """A module with the units that these specs, of one shape, are padded to; None where all have them."""
+    units = [spec.parameters.get("network.hidden_size") for spec in specs]
+    if not isinstance(units[0], int) or not can_pad(specs[0].cell, specs[0].parameters):
+        return None
+    padded = padded_size(units[0])
+    if all(one == padded for one in units):
+        return None
+    return build_module(replace(specs[0], parameters={**specs[0].parameters, "network.hidden_size": padded}), data)
+
+
+def _template(modules: Sequence[TaskModule], padded: TaskModule | None) -> TaskModule:
     """A module that stands for all: of what they differ in beside weights, the shares of dropout, it has each one's."""
-    template = deepcopy(modules[0])
+    template = deepcopy(modules[0] if padded is None else padded)
     networks = [module.network for module in modules]
     template.network.set_noise(*(PerModel(values) for values in zip(*(network.noise_shares() for network in networks), strict=True)))
     return template

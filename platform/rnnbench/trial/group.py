@@ -11,7 +11,7 @@ import torch
 
 from rnnbench.base.errors import TrialDiverged, TrialInterrupted, TrialsApart, TrialTimeout
 from rnnbench.trial.build import read_data
-from rnnbench.trial.fused import FusedTrainer, can_fuse
+from rnnbench.trial.fused import FusedTrainer, build_padded, can_fuse
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
 from rnnbench.trial.probe import measure
@@ -61,7 +61,8 @@ def run_group(
         for attempt in attempts:
             attempt.shared_s = 0.0
         clockwork = _Clockwork(members, clock)
-        together = FusedTrainer([*members.values()], pulse, clockwork.after_batch)
+        together = FusedTrainer([*members.values()], pulse, clockwork.after_batch, build_padded([job.spec for job in jobs], data))
+        together.require_silence(train)
         while members:
             for attempt in [attempt for attempt, trainer in members.items() if attempt.is_at_end(trainer)]:
                 yield attempt, partial(attempt.end, members.pop(attempt), data)

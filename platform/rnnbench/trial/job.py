@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rnnbench.cells.own import OwnCell, make_known
 from rnnbench.trial.spec import TrialSpec
 
 Fuse = Literal["auto", "always", "never"]
@@ -68,3 +69,32 @@ class Job:
     def paths(self) -> dict[str, Path]:
         """The data files as paths."""
         return {name: Path(path) for name, path in self.files.items()}
+
+
+def receive(plain_job: Mapping[str, Any]) -> Job:
+    """The job that a driver sent, a person's own cell made known here."""
+    job = Job.from_dict(plain_job)
+    if job.own_cell:
+        make_known(OwnCell(**job.own_cell))
+    return job
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one trial takes.
+
+    Attributes:
+        start_s: Seconds before its first and after its last epoch.
+        epoch_s: Seconds of an epoch, training and validation; of trials that train together, its share.
+        together: How many trains together with it, itself counted.
+        memory_bytes: Of the process that it is alone in.
+        disk_bytes: What it leaves behind.
+        running_bytes: What it needs on disk while it runs.
+    """
+
+    start_s: float
+    epoch_s: float
+    together: int
+    memory_bytes: int
+    disk_bytes: int
+    running_bytes: int

@@ -9,9 +9,9 @@ import torch
 
 from rnnbench.base.machine import peak_bytes, resident_bytes, restart_peak, return_freed_memory
 from rnnbench.task.catalogue import get_task
-from rnnbench.task.module import Batch, TaskData
+from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.trial.build import build_module
-from rnnbench.trial.fused import FusedTrainer
+from rnnbench.trial.fused import FusedTrainer, build_padded
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
 from rnnbench.trial.pulse import Pulse
@@ -35,11 +35,14 @@ def measure(jobs: Sequence[Job], data: TaskData, pulse: Pulse) -> dict[str, Any]
     assert isinstance(batch_size, int)
     few = train.rows(torch.arange(min(len(train), batch_size * (BATCHES + 1))))
     one_row = data.splits["validation"].rows(torch.arange(1))
-    single = _quickest([_trainer(jobs[0], data, pulse)], few, one_row, pulse)
+    specs = [job.spec for job in jobs]
+    # Where units differ, one of the middle stands for all.
+    middle = sorted(jobs, key=lambda job: str(job.spec.parameters.get("network.hidden_size")))[len(jobs) // 2]
+    single = _quickest([build_trainer(middle, data, pulse)], few, one_row, pulse)
     return_freed_memory()
     restart_peak()
     before = resident_bytes()
-    fused = _quickest([_trainer(job, data, pulse) for job in jobs], few, one_row, pulse) / len(jobs)
+    fused = _quickest([build_trainer(job, data, pulse) for job in jobs], few, one_row, pulse, build_padded(specs, data)) / len(jobs)
     return {
         "single_s": single,
         "fused_s": fused,
@@ -50,13 +53,14 @@ def measure(jobs: Sequence[Job], data: TaskData, pulse: Pulse) -> dict[str, Any]
     }
 
 
-def _trainer(job: Job, data: TaskData, pulse: Pulse) -> Trainer:
+def build_trainer(job: Job, data: TaskData, pulse: Pulse) -> Trainer:
+    """A trainer of a job's own module that nobody keeps, with a random stream of its own."""
     metric, stream = get_task(job.spec.task).metric, torch.Generator()
     maximize = metric.direction == "max"
     return Trainer(job.spec, build_module(job.spec, data), metric=metric.name, maximize=maximize, pulse=pulse, stream=stream)
 
 
-def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, pulse: Pulse) -> float:
+def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, pulse: Pulse, padded: TaskModule | None = None) -> float:
     """Seconds of the quickest batch of one trainer alone, or of several together."""
     marks = [time.perf_counter()]
 
@@ -64,7 +68,7 @@ def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, puls
         marks.append(time.perf_counter())
 
     if len(trainers) > 1:
-        FusedTrainer(trainers, pulse, mark).run_epoch(train, validation)
+        FusedTrainer(trainers, pulse, mark, padded).run_epoch(train, validation)
     else:
         trainers[0].after_batch = mark
         trainers[0].run_epoch(train, validation)

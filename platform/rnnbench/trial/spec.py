@@ -6,6 +6,7 @@ from typing import Literal
 
 from rnnbench.base.canonical import Plain, digest
 from rnnbench.base.parameters import Value
+from rnnbench.trial.sizes import can_pad, padded_size
 
 # Raised by hand when the training loop changes what a trial computes (the golden tests notice).
 LOOP_VERSION = 2
@@ -67,7 +68,10 @@ class TrialSpec:
         return digest(identity)
 
     def shape(self) -> str:
-        """Equal for trials that can be trained together: they differ in optimiser, schedule, clipping, shares of noise, or seed alone."""
+        """Equal for trials that can be trained together.
+
+        They differ in optimiser, schedule, clipping, shares of noise, or seed alone, or in units by so little that padding costs little.
+        """
         shape = self._identity()
         del shape["seed"], shape["budget"]
         shape.pop("scheduler", None)
@@ -76,6 +80,9 @@ class TrialSpec:
             for name, value in self.parameters.items()
             if not name.startswith(("optimizer.", "training.")) or name == "training.batch_size"
         }
+        units = self.parameters.get("network.hidden_size")
+        if isinstance(units, int) and can_pad(self.cell, self.parameters):
+            shape["parameters"]["network.hidden_size"] = padded_size(units)
         return digest(shape)
 
     def to_dict(self) -> dict[str, Plain]:

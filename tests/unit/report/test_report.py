@@ -181,3 +181,22 @@ def test_numbers_are_written_with_four_digits() -> None:
         "5.30e-05",
         "1.23e+06",
     ]
+
+
+def test_it_says_how_far_off_a_forecast_was(tmp_path: Path) -> None:
+    one = trial("lstm", 0, 0.9)
+    one = replace(one, outcome={**one.outcome, "epochs": 4, "peak_memory_bytes": 300_000_000, "mode": "fused", "fused": 8})
+    cell = {"task": "sequential_digits", "data": "digits", "cell": "lstm", "epoch_s": 0.4, "memory_bytes": 200_000_000, "sampled": 2}
+    found = replace(study([one]), forecast={"seconds": 10.0, "cells": [cell, {**cell, "cell": "gru"}]})
+    files = write_report([found], tmp_path)
+    (sweep,) = json.loads(files.json.read_text())["sweeps"]
+    lstm, gru = sweep["forecast"]["cells"]
+    # Two seconds for four epochs.
+    assert (lstm["took_epoch_s"], lstm["epoch_error"]) == (0.5, pytest.approx(0.25))
+    assert lstm["memory_error"] == pytest.approx(0.5)
+    assert (gru["took_epoch_s"], gru["epoch_error"], gru["memory_error"]) == (None, None, None)
+    page = files.html.read_text()
+    assert "+25 %" in page
+    assert "fused (8)" in page
+    assert sweep["forecast"]["took_seconds"] == 12.0
+    assert "Forecast" not in write_report([study([one])], tmp_path / "other").html.read_text()

@@ -7,17 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rnnbench.base.errors import TrialDiverged
+from rnnbench.base.errors import TrialDiverged, TrialsApart
 from rnnbench.base.parameters import Value
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
-from rnnbench.cells.table import get_cell
+from rnnbench.cells.table import get_cell, list_cells
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import Batch, TaskData
 from rnnbench.trial.build import build_module, read_data
-from rnnbench.trial.fused import FusedTrainer
+from rnnbench.trial.fused import FusedTrainer, build_padded
 from rnnbench.trial.loop import Trainer
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 from rnnbench.trial.pulse import Pulse
+from rnnbench.trial.sizes import padded_size
 from rnnbench.trial.spec import Budget, TrialSpec
 
 NOISE: dict[str, Value] = {
@@ -67,7 +68,9 @@ def run_alone(of: TrialSpec, epochs: int = 2) -> list[dict[str, float]]:
 def run_together(specs: Sequence[TrialSpec], epochs: int = 2) -> list[list[dict[str, float] | TrialDiverged]]:
     built = [build(of, torch.Generator()) for of in specs]
     trainers, data = [trainer for trainer, _ in built], built[0][1]
-    together = FusedTrainer(trainers, clock())
+    padded = build_padded(specs, data)
+    together = FusedTrainer(trainers, clock(), padded=padded and padded.double())
+    together.require_silence(data.splits["train"])
     found = [together.run_epoch(data.splits["train"], data.splits["validation"]) for _ in range(epochs)]
     return [[epoch[trainer] for epoch in found] for trainer in trainers]
 
@@ -159,3 +162,44 @@ def test_a_batch_can_be_cut_longer_than_its_longest_row() -> None:
     batch = Batch(torch.zeros(3, 5, 2), torch.zeros(3, 5), torch.tensor([2, 5, 1]))
     assert batch.rows(torch.tensor([0, 2])).inputs.shape == (2, 2, 2)
     assert batch.rows(torch.tensor([0, 2]), 4).targets.shape == (2, 4)
+
+
+SIZES: list[dict[str, Value]] = [
+    {"network.hidden_size": 33},
+    {"network.hidden_size": 34, "training.clip_norm": 0.5},
+    {"network.hidden_size": 40, "optimizer.name": "rmsprop", "optimizer.weight_decay": 0.01},
+]
+
+
+@pytest.mark.parametrize("cell", [entry.name for entry in list_cells() if entry.takes_silent_units])
+def test_models_of_other_sizes_are_padded_with_silent_units(cell: str) -> None:
+    specs = [spec(cell, {**changes, "network.num_layers": 2}, seed) for seed, changes in enumerate(SIZES)]
+    assert len({one.shape() for one in specs}) == 1
+    for one, found in zip(specs, run_together(specs, epochs=1), strict=True):
+        same(found[0], run_alone(one, epochs=1)[0], 1e-9)
+
+
+@pytest.mark.parametrize("cell", [entry.name for entry in list_cells() if not entry.takes_silent_units])
+def test_cells_whose_units_are_not_silent_are_told_apart(cell: str) -> None:
+    one, other = (spec(cell, {"network.hidden_size": size}, 0) for size in (36, 40))
+    assert one.shape() != other.shape()
+
+
+def test_padding_that_changes_something_is_found_out() -> None:
+    specs = [spec("lstm", {"network.hidden_size": 36}, seed) for seed in range(2)]
+    built = [build(of, torch.Generator()) for of in specs]
+    padded = build_padded(specs, built[0][1])
+    assert padded is not None
+    together = FusedTrainer([trainer for trainer, _ in built], clock(), padded=padded.double())
+    with torch.no_grad():
+        for stack in together._stacks.values():
+            stack += 0.1
+    with pytest.raises(TrialsApart, match="zero weights"):
+        together.require_silence(built[0][1].splits["train"])
+
+
+def test_the_sizes_that_others_are_padded_to() -> None:
+    assert [padded_size(units) for units in (1, 6, 8, 9, 33, 40, 41, 64, 100, 128, 129)] == [1, 6, 8, 10, 40, 40, 48, 64, 112, 128, 160]
+    for units in range(1, 2000):
+        assert units <= padded_size(units) <= max(units + 1, 1.25 * units)
+        assert padded_size(padded_size(units)) == padded_size(units)

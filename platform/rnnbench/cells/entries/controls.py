@@ -80,6 +80,7 @@ CONTROLS = (
             Parameter("cell.dropout", "float", 0.0, "share of channels dropped behind each convolution", low=0.0, high=1 - 1e-9),
         ),
         is_control=True,
+        takes_silent_units=False,
     ),
     CellEntry(
         name="transformer",
@@ -103,5 +104,6 @@ CONTROLS = (
             Parameter("cell.window", "int", 128, "steps that are seen", low=1, high=65_536),
         ),
         is_control=True,
+        takes_silent_units=False,
     ),
 )

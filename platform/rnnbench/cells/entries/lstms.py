@@ -41,6 +41,8 @@ def _greff(name: str, target: str, summary: str, changed: tuple[str, ...], gates
         flop_count=lambda m, n, _: 2 * gates * n * (m + n) + (18 * n * n if name == "fgr" else 0),
         fast_form=fast_form,
         parameters=(Parameter("cell.peepholes", "bool", True, "whether gates see the cell state"),) if peepholes else (),
+        # A silent unit's gates are half open, and there other gates see them.
+        takes_silent_units=name != "fgr",
     )
 
 
@@ -142,6 +144,7 @@ LSTMS = (
         flop_count=lambda m, n, _: 8 * n * (m + n),
         fast_form=BPTT,
         parameters=(FORGET_BIAS,),
+        takes_silent_units=False,
     ),
     CellEntry(
         name="mogrifier_lstm",
@@ -159,6 +162,7 @@ LSTMS = (
         flop_count=lambda m, n, options: 8 * n * (m + n) + 2 * int(options["rounds"] or 0) * m * n,
         fast_form=BPTT,
         parameters=(Parameter("cell.rounds", "int", 5, "rounds of mutual gating; 0 is an LSTM", low=0, high=20),),
+        takes_silent_units=False,
     ),
     CellEntry(
         name="slstm",

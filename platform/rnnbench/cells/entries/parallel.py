@@ -77,6 +77,7 @@ PARALLEL = (
         flop_count=lambda m, n, _: 4 * n * m,
         fast_form=SCAN,
         has_recurrent_weights=False,
+        takes_silent_units=False,
     ),
     CellEntry(
         name="min_lstm",
@@ -95,6 +96,7 @@ PARALLEL = (
         flop_count=lambda m, n, _: 6 * n * m,
         fast_form=SCAN,
         has_recurrent_weights=False,
+        takes_silent_units=False,
     ),
     CellEntry(
         name="mlstm",
@@ -118,6 +120,7 @@ PARALLEL = (
         parameters=(
             Parameter("cell.num_heads", "int", 1, "heads; where they do not divide the units, the next smaller number", low=1, high=64),
         ),
+        takes_silent_units=False,
     ),
     CellEntry(
         name="lru",

@@ -1,0 +1,167 @@
+"""What a sweep will take on this machine, before it starts: some batches of a sample of its trials, as many at once as would run."""
+
+import json
+import multiprocessing
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rnnbench.base.canonical import canonical_json
+from rnnbench.base.files import write_atomic
+from rnnbench.base.home import Home
+from rnnbench.cells.own import get_source
+from rnnbench.search.plan import plan
+from rnnbench.sweep.fusing import FIRST_TOGETHER, Fusing
+from rnnbench.sweep.planned import Planned
+from rnnbench.trial.door import cost_of
+from rnnbench.trial.job import Cost, Job
+from rnnbench.trial.spec import TrialSpec
+
+# Trials of each task and cell that are probed, spread evenly over the plan.
+SAMPLE = 6
+# A sweep's first imports, and its report.
+START_S = 8.0
+# What the ledger keeps: of a trial, and of each of its epochs.
+TRIAL_BYTES, EPOCH_BYTES = 4_000, 300
+
+
+@dataclass(frozen=True)
+class CellForecast:
+    """What the trials of one task and cell take; seconds and bytes of one are means over the sample.
+
+    Attributes:
+        trials: Planned, confirmation included; `epochs` of each, at most.
+        sampled: How many were probed.
+        epoch_s: Seconds of an epoch; `trial_s` of a whole trial that uses all its epochs.
+        together: Trials in one process, the most that the sample had.
+        memory_bytes: The most that a process needs.
+        disk_bytes: What all trials leave behind.
+    """
+
+    task: str
+    data: str
+    cell: str
+    trials: int
+    epochs: int
+    sampled: int
+    epoch_s: float
+    trial_s: float
+    together: int
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a sweep takes at most: with its patience or a scheduler it ends earlier.
+
+    Attributes:
+        settings: The sweep's, as canonical JSON: a forecast holds for them alone.
+        seconds: Wall clock; `memory_bytes` of all processes at once; `disk_bytes` at the busiest moment.
+    """
+
+    settings: str
+    concurrent: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    cells: Sequence[CellForecast]
+
+
+def forecast(planned: Planned, concurrent: int, told: Callable[[int, int], None] = lambda done, total: None) -> Forecast:
+    """Probes a sample of a sweep's trials in so many processes at once.
+
+    Args:
+        told: Takes how many of how many probes are done.
+    Raises:
+        DataError: the data cannot be used.
+    """
+    sweep = planned.sweep
+    specs = list(planned.specs) or plan(replace(sweep, search=replace(sweep.search, method="random")), planned.fingerprints)
+    lanes: dict[tuple[str, str, str], list[TrialSpec]] = {}
+    for spec in specs:
+        lanes.setdefault((spec.task, spec.data, spec.cell), []).append(spec)
+    fusing = Fusing(sweep.resources.fuse, concurrent)
+    probes = {lane: [_jobs(spec, of_lane, planned, fusing) for spec in _spread(of_lane, SAMPLE)] for lane, of_lane in lanes.items()}
+    total, done = sum(map(len, probes.values())), 0
+    costs: dict[tuple[str, str, str], list[Cost]] = {lane: [] for lane in lanes}
+    # Fresh processes: what they hold is what a worker would hold. Side by side: they share the machine as trials would.
+    with ProcessPoolExecutor(min(concurrent, total), mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [(lane, pool.submit(cost_of, jobs)) for lane, of_lane in probes.items() for jobs in of_lane]
+        for lane, future in waiting:
+            costs[lane].append(future.result())
+            done += 1
+            told(done, total)
+    confirmed = sweep.confirm.top_k * sweep.confirm.seeds if sweep.confirm else 0
+    cells = [_of_cell(lane, len(lanes[lane]) + confirmed, sweep.budget.max_epochs, found) for lane, found in costs.items()]
+    running = concurrent * max(cost.running_bytes * cost.together for found in costs.values() for cost in found)
+    return Forecast(
+        settings=canonical_json(sweep.settings()),
+        concurrent=concurrent,
+        seconds=START_S + sum(cell.trials * cell.trial_s for cell in cells) / concurrent,
+        memory_bytes=concurrent * max(cell.memory_bytes for cell in cells),
+        disk_bytes=running + sum(cell.disk_bytes for cell in cells),
+        cells=cells,
+    )
+
+
+def save(found: Forecast, home: Home, name: str) -> None:
+    """Keeps a forecast for the sweep's report."""
+    write_atomic(_path(home, name), json.dumps(asdict(found), indent=1) + "\n")
+
+
+def find(home: Home, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The forecast that was made of a sweep with these settings, as plain data; None: of none."""
+    try:
+        found: dict[str, Any] = json.loads(_path(home, name).read_text())
+        return found if found["settings"] == canonical_json(settings) else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _path(home: Home, name: str) -> Path:
+    return home.path / "forecasts" / f"{name}.json"
+
+
+def _spread(specs: Sequence[TrialSpec], number: int) -> list[TrialSpec]:
+    number = min(number, len(specs))
+    return [specs[place * len(specs) // number] for place in range(number)]
+
+
+def _jobs(spec: TrialSpec, lane: Sequence[TrialSpec], planned: Planned, fusing: Fusing) -> list[dict[str, Any]]:
+    """The job of a trial, and of those that could train together with it."""
+    mates = [other for other in lane if other is not spec and other.shape() == spec.shape()] if fusing.may_fuse(spec) else []
+    number = min(FIRST_TOGETHER, fusing.number(spec, len(mates) + 1))
+    own = asdict(source) if (source := get_source(spec.cell)) else None
+    return [
+        Job(
+            key=one.key(),
+            attempt=1,
+            spec=one,
+            files=planned.files[one.task, one.data],
+            folder="",
+            threads=planned.sweep.resources.cpus,
+            fuse=fusing.how(spec, len(mates) + 1),
+            own_cell=own,
+        ).to_dict()
+        for one in [spec, *mates[: number - 1]]
+    ]
+
+
+def _of_cell(lane: tuple[str, str, str], trials: int, epochs: int, costs: Sequence[Cost]) -> CellForecast:
+    epoch_s = statistics.fmean(cost.epoch_s for cost in costs)
+    left = statistics.fmean(cost.disk_bytes for cost in costs) + TRIAL_BYTES + EPOCH_BYTES * epochs
+    return CellForecast(
+        *lane,
+        trials=trials,
+        epochs=epochs,
+        sampled=len(costs),
+        epoch_s=epoch_s,
+        trial_s=statistics.fmean(cost.start_s for cost in costs) + epochs * epoch_s,
+        together=max(cost.together for cost in costs),
+        memory_bytes=max(cost.memory_bytes for cost in costs),
+        disk_bytes=round(trials * left),
+    )
