@@ -1,27 +1,37 @@
-"""Whether a misbehaving tracking server slows trials: whole inline sweeps, interleaved, with MLflow as it should be and not.
+"""What tracking costs: whole sweeps, interleaved, with MLflow as it should be, switched off, slow, refusing every call and hanging.
 
-Run: python benchmarks/tracking.py [ROUNDS]. Prints JSON: seconds of the trials of each sweep, and medians over those without tracking.
+Run: python benchmarks/tracking.py [--rounds 3] [--epochs 60]. Prints JSON: seconds of each command and of its trials, and medians over
+those of the sweep without tracking in the same round.
 """
 
+import argparse
 import json
+import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rnnbench.base.home import Home
+from rnnbench.base.machine import processor
 from rnnbench.ledger.store import Ledger
 
 SWEEP = """
 task: sequential_digits
 cells: [lstm, gru]
-search: {num_samples: 8}
-budget: {max_epochs: 12}
-space: {network.hidden_size: 32, optimizer.lr: {loguniform: [1e-3, 1e-1]}}
+search: {{num_samples: 16}}
+budget: {{max_epochs: {epochs}}}
+space: {{network.hidden_size: 64, optimizer.lr: {{loguniform: [1e-3, 1e-2]}}}}
 """
+SLOW_S = 1.0
 
 
 class _Refuses(BaseHTTPRequestHandler):
@@ -41,43 +51,97 @@ class _Hangs(_Refuses):
     do_POST = do_GET
 
 
+class _Slow(_Refuses):
+    """A server that passes everything on to another and takes its time."""
+
+    behind = ""
+
+    def do_GET(self) -> None:
+        time.sleep(SLOW_S)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
+        asked = urllib.request.Request(self.behind + self.path, body, dict(self.headers), method=self.command)
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                status, kind, words = answer.status, answer.headers.get("Content-Type", ""), answer.read()
+        except urllib.error.HTTPError as refused:
+            status, kind, words = refused.code, refused.headers.get("Content-Type", ""), refused.read()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(words)))
+        self.end_headers()
+        self.wfile.write(words)
+
+    do_POST = do_PUT = do_PATCH = do_GET
+
+
 def serve(handler: type[BaseHTTPRequestHandler]) -> str:
-    """Starts a server that misbehaves, on a free port of this machine."""
+    """Starts a server, on a free port of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def run(arguments: list[str]) -> float:
-    """Seconds that the trials of one sweep took, from start to record."""
+def start_mlflow(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    """A healthy MLflow with a database of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    words += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    server = subprocess.Popen([sys.executable, "-m", *words], env=environ, **quiet)  # type: ignore[call-overload]
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        with suppress(OSError), urllib.request.urlopen(address + "/health"):
+            return address, server
+        time.sleep(0.1)
+    raise TimeoutError("MLflow did not start")
+
+
+def run(arguments: list[str], epochs: int) -> tuple[float, float]:
+    """Seconds of a sweep's whole command, and of its trials together."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "small.yaml").write_text(SWEEP)
+        (Path(folder) / "small.yaml").write_text(SWEEP.format(epochs=epochs))
         command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
-        sweep = [*command, "sweep", "small.yaml", "--executor", "inline", *arguments]
-        subprocess.run(sweep, cwd=folder, check=True, capture_output=True)
+        begun = time.perf_counter()
+        subprocess.run([*command, "sweep", "small.yaml", *arguments], cwd=folder, check=True, capture_output=True)
+        taken = time.perf_counter() - begun
         with Ledger.open(Home(Path(folder) / "runs").ledger_url) as ledger:
-            return sum(trial.wall_s or 0.0 for trial in ledger.trials("small"))
+            return taken, sum(trial.wall_s or 0.0 for trial in ledger.trials("small"))
 
 
 def main() -> None:
     """Runs every kind once in each round."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    kinds = {
-        "off": ["--tracking-uri", "none"],
-        "on": [],
-        "refuses": ["--tracking-uri", serve(_Refuses)],
-        "hangs": ["--tracking-uri", serve(_Hangs)],
-    }
-    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for number in range(rounds):
-        for kind, arguments in kinds.items():
-            seconds[kind].append(run(arguments))
-            print(f"round {number + 1}: {kind} {seconds[kind][-1]:.1f} s", file=sys.stderr)
-    ratios = {kind: [one / off for one, off in zip(values, seconds["off"], strict=True)] for kind, values in seconds.items()}
-    medians = {kind: round(statistics.median(values), 3) for kind, values in ratios.items()}
-    spread = {kind: [round(min(values), 3), round(max(values), 3)] for kind, values in ratios.items()}
-    print(json.dumps({"seconds": seconds, "over_off": medians, "lowest_and_highest": spread}, indent=1))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=60)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        _Slow.behind, server = start_mlflow(Path(folder))
+        try:
+            kinds = {
+                "off": ["--tracking-uri", "none"],
+                "on": [],
+                "slow": ["--tracking-uri", serve(_Slow)],
+                "refuses": ["--tracking-uri", serve(_Refuses)],
+                "hangs": ["--tracking-uri", serve(_Hangs)],
+            }
+            found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+            for number in range(given.rounds):
+                for kind, arguments in kinds.items():
+                    found[kind].append(run(arguments, given.epochs))
+                    print(f"round {number + 1}: {kind} {found[kind][-1]}", file=sys.stderr)
+        finally:
+            server.terminate()
+            server.wait()
+    table = {}
+    for kind, rounds in found.items():
+        for place, what in enumerate(("command", "trials")):
+            ratios = [one[place] / off[place] for one, off in zip(rounds, found["off"], strict=True)]
+            table[f"{kind}, {what}"] = {"seconds": [one[place] for one in rounds], "over_off": statistics.median(ratios), "all": ratios}
+    print(json.dumps({"processor": processor(), **vars(given), "table": table}, indent=1))
 
 
 if __name__ == "__main__":

@@ -307,8 +307,8 @@ def test_fault_22_places_that_cannot_be_used_are_one_line(tmp_path: Path) -> Non
     cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
         (("--home", str(tmp_path / "file")), {}, "cannot be written"),
         (("--home", "/proc/runs"), {}, "cannot be written"),
-        ((), {"TMPDIR": str(tmp_path / ("t" * 100))}, "too long a path for Ray's sockets"),
-        ((), {"RAY_AUTH_MODE": "disabled"}, "--insecure"),
+        (("--executor", "ray"), {"TMPDIR": str(tmp_path / ("t" * 100))}, "too long a path for Ray's sockets"),
+        (("--executor", "ray"), {"RAY_AUTH_MODE": "disabled"}, "--insecure"),
         (("--address", "10.255.255.1:6379"), {"HOME": str(tmp_path)}, "no token for the Ray at"),
     ]
     (tmp_path / ("t" * 100)).mkdir()
@@ -317,6 +317,13 @@ def test_fault_22_places_that_cannot_be_used_are_one_line(tmp_path: Path) -> Non
         done = run(tmp_path, "sweep", "small.yaml", *arguments, *home, code=2, extra=extra)
         assert words in done.stderr.splitlines()[-1], done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_fault_22_a_temporary_folder_too_deep_for_sockets_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    deep = tmp_path / ("t" * 100)
+    deep.mkdir()
+    run(tmp_path, "sweep", "small.yaml", extra={"TMPDIR": str(deep)})
 
 
 @pytest.mark.slow

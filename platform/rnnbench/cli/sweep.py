@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
-FLUSH_S = 30.0
+# How long the end of a sweep waits for MLflow: for one on this machine, which may still be making its database; for a server, whose
+# slowness should not be the sweep's, a share of what the sweep took.
+FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 5.0, 0.02
 
 ExecutorOption = Annotated[
     str,
@@ -270,7 +272,9 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
             return _stopped(name, place, stop)
         report = _report(ledger, name, place.home)
         if mirror:
-            _deliver(mirror, name, report, place.home)
+            is_server = bool(place.tracking_uri) and not str(place.tracking_uri).startswith(("sqlite:", "file:"))
+            patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if is_server else FLUSH_S
+            _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
@@ -330,8 +334,8 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
 
 
-def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home") -> None:
-    if not (mirror.flush(FLUSH_S) and mirror.log_report(name, report.html.parent, report.note)):
+def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home", patience_s: float) -> None:
+    if not (mirror.flush(patience_s) and mirror.log_report(name, report.html.parent, report.note)):
         people().print(
             f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
         )

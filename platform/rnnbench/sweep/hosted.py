@@ -16,6 +16,8 @@ from rnnbench.trial.host import Host, HostedWorker
 HUNGRY = "hungry"
 # How long events may wait for each other: with each delivery the driver has work.
 COLLECT_S = 0.5
+# Systems allow a socket's path a hundred bytes; behind the temporary folder come its own folder and its name.
+MAX_PLACE = 70
 LOOK_S = 0.05
 
 
@@ -28,7 +30,7 @@ class Hosting:
     """
 
     def __init__(self, threads: int, tasks: Sequence[str] = ()) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="rnnbench-host-")  # made for this user alone
+        self._folder = tempfile.TemporaryDirectory(prefix="rnnbench-host-", dir=_place_for_sockets())  # made for this user alone
         self._path = Path(self._folder.name)
         self._host = Host(self._path / "socket", threads, tasks)
 
@@ -55,6 +57,11 @@ class Hosting:
         partial = box.with_suffix(".partial")
         partial.write_text(json.dumps(list(jobs)))
         partial.replace(box)
+
+
+def _place_for_sockets() -> str:
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= MAX_PLACE else "/tmp"  # noqa: S108 - a folder of its own is made there
 
 
 _worker: list[HostedWorker] = []
