@@ -19,7 +19,8 @@ from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep.executor import InlineExecutor
 from rnnbench.sweep.planned import plan_sweep
-from rnnbench.sweep.runner import Runner, is_maximized
+from rnnbench.sweep.runner import Runner
+from rnnbench.task.catalogue import is_maximized
 
 TASKS = {
     "sequential_digits": "task: sequential_digits\ncells: [lstm]\nspace:\n  optimizer.lr: {loguniform: [1e-4, 1e-1]}\n",

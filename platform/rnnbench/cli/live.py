@@ -2,6 +2,7 @@
 
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -26,7 +27,7 @@ class LiveView:
         self._console = console
         self._title = title
         self._concurrent = concurrent
-        self._board: Scoreboard | None = None
+        self._board: Scoreboard[Any] | None = None
         self._started = time.monotonic()
         self._said = self._started
         self._live = (
@@ -44,7 +45,7 @@ class LiveView:
         if self._live:
             self._live.stop()
 
-    def __call__(self, board: Scoreboard) -> None:
+    def __call__(self, board: Scoreboard[Any]) -> None:
         """Takes the newest state."""
         self._board = board
         if self._live is None and time.monotonic() - self._said >= PLAIN_EVERY_S:
@@ -56,7 +57,7 @@ class LiveView:
             return Text(f"{self._title}: starting ...")
         return Group(score_table(self._board), Text(self._line(self._board), style="dim"))
 
-    def _line(self, board: Scoreboard) -> str:
+    def _line(self, board: Scoreboard[Any]) -> str:
         counts = board.counts()
         done = sum(row.done for row in board.rows())
         left = board.seconds_left(self._concurrent)
@@ -66,11 +67,11 @@ class LiveView:
         ]
         words += [f"about {seconds(left)} left"] if left else []
         if (best := board.best()) is not None and best.best is not None:
-            words.append(f"best {get_task(best.spec.task).metric.name} {best.best:.4g} ({best.spec.cell} {best.key[:8]})")
+            words.append(f"best {get_task(best.task).metric.name} {best.best:.4g} ({best.cell} {best.key[:8]})")
         return ", ".join(words)
 
 
-def score_table(board: Scoreboard) -> Table:
+def score_table(board: Scoreboard[Any]) -> Table:
     """One row for each task and cell: done, running, waiting, ended badly, best so far."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task")

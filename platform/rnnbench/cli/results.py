@@ -9,7 +9,7 @@ from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
-    from rnnbench.ledger.records import EpochRecord, TrialRecord
+    from rnnbench.ledger.records import EpochRecord, Standing, TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
     from rnnbench.sweep.scoreboard import Scoreboard
@@ -30,12 +30,12 @@ def status(
 
     Example: rnnbench status lstm --json
     """
-    from rnnbench.cli.live import score_table
-
     with open_ledger(home_at(home), db) as ledger:
         if as_json:
             print_json(status_document(ledger, name))
             return
+        from rnnbench.cli.live import score_table
+
         output().print(score_table(_board(ledger, name)))
 
 
@@ -112,7 +112,8 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
     from rnnbench.task.catalogue import get_task
 
     seconds = ledger.get_sweep(name).session_s
-    return status_json(name, _board(ledger, name), lambda task: get_task(task).metric.name, seconds)
+    board = _board(ledger, name)
+    return status_json(name, board, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
 
 
 def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder: Path) -> "ReportFiles":
@@ -148,27 +149,24 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
     return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
 
 
-def _board(ledger: "Ledger", name: str) -> "Scoreboard":
-    from dataclasses import replace
-
+def _board(ledger: "Ledger", name: str) -> "Scoreboard[Standing]":
     from rnnbench.ledger.records import Status
     from rnnbench.sweep.lease import is_live
-    from rnnbench.sweep.runner import is_maximized
     from rnnbench.sweep.scoreboard import Scoreboard
+    from rnnbench.task.catalogue import is_maximized
 
     sweep = ledger.get_sweep(name)
-    trials = ledger.trials(name)
     live = {lease.holder.token for lease in ledger.leases.list() if is_live(lease)}
     # What a dead driver left behind does not run, whatever the ledger's last word was.
     seen = [
-        replace(trial, status=Status.INTERRUPTED) if trial.status == Status.RUNNING and trial.holder not in live else trial
-        for trial in trials
+        trial._replace(status=Status.INTERRUPTED) if trial.status == Status.RUNNING and trial.holder not in live else trial
+        for trial in ledger.standings(name)
     ]
     replicates = sweep.settings.get("replicates", 1)
     return Scoreboard(seen, is_maximized, [slot for slot in ledger.slots(name) if not slot.drawn], replicates)
 
 
-def _print_sweep(text: str, board: "Scoreboard", hint: str) -> None:
+def _print_sweep(text: str, board: "Scoreboard[Standing]", hint: str) -> None:
     from rnnbench.cli.live import score_table
 
     console = output()

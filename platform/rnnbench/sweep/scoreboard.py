@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from rnnbench.ledger.records import FINAL, SlotRecord, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, SlotRecord, Standing, Status, TrialRecord
+
+T = TypeVar("T", TrialRecord, Standing)
 
 WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
@@ -31,7 +33,7 @@ class Row:
         return sum(self.counts[status] for status in FINAL)
 
 
-class Scoreboard:
+class Scoreboard(Generic[T]):
     """Follows the trials of one sweep.
 
     Args:
@@ -44,19 +46,19 @@ class Scoreboard:
 
     def __init__(
         self,
-        trials: Iterable[TrialRecord],
+        trials: Iterable[T],
         maximize: Callable[[str], bool],
         undrawn: Iterable[SlotRecord] = (),
         replicates: int = 1,
     ) -> None:
-        self.trials: dict[str, TrialRecord] = {}
+        self.trials: dict[str, T] = {}
         self.open: set[str] = set()
         self._maximize = maximize
         self._replicates = replicates
         self._undrawn = Counter((slot.task, slot.cell) for slot in undrawn)
         self.add(trials)
 
-    def add(self, trials: Iterable[TrialRecord]) -> None:
+    def add(self, trials: Iterable[T]) -> None:
         """Takes new or changed trials."""
         for trial in trials:
             self.trials[trial.key] = trial
@@ -77,9 +79,9 @@ class Scoreboard:
 
     def rows(self) -> list[Row]:
         """One row for each task and cell, in the plan's order."""
-        groups: dict[tuple[str, str], list[TrialRecord]] = {}
+        groups: dict[tuple[str, str], list[T]] = {}
         for trial in self.trials.values():
-            groups.setdefault((trial.spec.task, trial.spec.cell), []).append(trial)
+            groups.setdefault((trial.task, trial.cell), []).append(trial)
         for lane in self._undrawn:
             groups.setdefault(lane, [])
         return [self._row(task, cell, trials) for (task, cell), trials in groups.items()]
@@ -90,7 +92,7 @@ class Scoreboard:
         left = len(self.open) + self._undrawn.total() * self._replicates
         return sum(walls) / len(walls) * left / concurrent if walls else None
 
-    def best(self) -> TrialRecord | None:
+    def best(self) -> T | None:
         """The best search trial; None before there is one and where a sweep has several tasks."""
         rows = self.rows()
         if len({row.task for row in rows}) != 1:
@@ -98,34 +100,38 @@ class Scoreboard:
         scored = [self.trials[row.best_key] for row in rows if row.best_key is not None]
         return self._best(scored)
 
-    def _row(self, task: str, cell: str, trials: list[TrialRecord]) -> Row:
-        best = self._best([trial for trial in trials if trial.spec.stage == "search"])
+    def _row(self, task: str, cell: str, trials: list[T]) -> Row:
+        best = self._best([trial for trial in trials if trial.stage == "search"])
         counts = Counter(trial.status for trial in trials)
         counts[Status.PENDING] += self._undrawn[task, cell] * self._replicates
         return Row(task, cell, counts, best.best if best else None, best.key if best else None)
 
-    def _best(self, trials: list[TrialRecord]) -> TrialRecord | None:
+    def _best(self, trials: list[T]) -> T | None:
         scored = [t for t in trials if t.best is not None and t.status not in (Status.DIVERGED, Status.FAILED)]
         if not scored:
             return None
-        sign = 1.0 if self._maximize(scored[0].spec.task) else -1.0
+        sign = 1.0 if self._maximize(scored[0].task) else -1.0
         return max(scored, key=lambda trial: (sign * (trial.best or 0.0), -trial.position))
 
 
-def status_json(name: str, board: Scoreboard, metric: Callable[[str], str], seconds: float) -> dict[str, Any]:
+def status_json(
+    name: str, board: Scoreboard[T], trials_of: Callable[[list[str]], Iterable[TrialRecord]], metric: Callable[[str], str], seconds: float
+) -> dict[str, Any]:
     """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task and cell.
 
     Args:
+        trials_of: Gives the trials of some keys.
         metric: Gives the name of a task's metric.
         seconds: Wall clock over all sittings.
     """
-    counts, best = board.counts(), board.best()
+    counts, best, rows = board.counts(), board.best(), board.rows()
+    found = {trial.key: _best_json(trial, metric) for trial in trials_of([row.best_key for row in rows if row.best_key])}
     return {
         "sweep": name,
         "status": sweep_status(counts),
         "planned": counts.total(),
         **_counts(counts),
-        "best": _best_json(best, metric) if best else None,
+        "best": found[best.key] if best else None,
         "seconds": seconds,
         "results": [
             {
@@ -133,9 +139,9 @@ def status_json(name: str, board: Scoreboard, metric: Callable[[str], str], seco
                 "cell": row.cell,
                 "planned": row.planned,
                 **_counts(row.counts),
-                "best": _best_json(board.trials[row.best_key], metric) if row.best_key else None,
+                "best": found[row.best_key] if row.best_key else None,
             }
-            for row in board.rows()
+            for row in rows
         ],
     }
 

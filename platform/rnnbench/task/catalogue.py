@@ -54,3 +54,8 @@ def _foreign_card(module: str) -> TaskCard:
     if not card.is_file():
         raise InputError(f"entry point {ENTRY_POINTS}: {module} has no task.yaml beside it")
     return parse_card(card.read_text(encoding="utf-8"), module, str(card))
+
+
+def is_maximized(task: str) -> bool:
+    """Whether the task's metric is better when higher."""
+    return get_task(task).metric.direction == "max"
