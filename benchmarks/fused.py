@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnbench.base.machine import keep_freed_memory, processor
+from common import machine
+
+from rnnbench.base.machine import keep_freed_memory
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep.planned import plan_sweep
 from rnnbench.trial.door import run_jobs
@@ -88,7 +90,7 @@ def main() -> None:
         for units in given.units:
             rows.append(measure(cell, units, given.rounds))
             print(f"{cell} {units}: {rows[-1]['ratio']:.2f} ({rows[-1]['lowest']:.2f}-{rows[-1]['highest']:.2f})", file=sys.stderr)
-    print(json.dumps({"processor": processor(), "trials": TRIALS, "rows": rows}, indent=1))
+    print(json.dumps({"machine": machine(), "trials": TRIALS, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
+from common import RNNBENCH, machine, write_rows
 
 from rnnbench.base.home import Home
-from rnnbench.base.machine import processor
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep.planned import plan_sweep
-from rnnbench.task.load import load_task
 
 LR = 1e-3
 SWEEP = """
@@ -41,15 +39,7 @@ def prepare(folder: Path, epochs: int, units: int) -> None:
     """The sweep file, and for the peer the same rows."""
     path = folder / "long.yaml"
     path.write_text(SWEEP.format(epochs=epochs, units=units, lr=LR))
-    (spec,) = plan_sweep(read_sweep(path), os.environ).specs
-    parameters = {name: value for name, value in spec.parameters.items() if name.startswith(("data.", "task."))}
-    splits = load_task(spec.task).read_data({}, spec.data, parameters, ("train", "validation")).splits
-    arrays = {
-        f"{name}_{axis}": getattr(batch, part).numpy()
-        for name, batch in splits.items()
-        for axis, part in (("x", "inputs"), ("y", "targets"))
-    }
-    np.savez(folder / "data.npz", **arrays)
+    write_rows(plan_sweep(read_sweep(path), os.environ).specs[0], folder / "data.npz")
 
 
 def run(words: list[str], core: int, folder: Path) -> float:
@@ -72,7 +62,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as both:
             folder, first = Path(name), number % 2
             prepare(folder, given.epochs, given.units)
-            ours = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", "sweep", "long.yaml"]
+            ours = [*RNNBENCH, "sweep", "long.yaml"]
             theirs = [sys.executable, peer, "data.npz", str(LR), str(given.units), str(given.epochs)]
             mine = both.submit(run, ours, first, folder)
             other = both.submit(run, theirs, 1 - first, folder)
@@ -82,7 +72,7 @@ def main() -> None:
             rounds.append(row | {"ratio": row["rnnbench_s"] / row["lightning_s"], "trial_s": trial.wall_s, "best": trial.best})
             print(rounds[-1], file=sys.stderr)
     ratio = statistics.median(row["ratio"] for row in rounds)
-    print(json.dumps({"processor": processor(), **vars(given), "rounds": rounds, "ratio": ratio}, indent=1))
+    print(json.dumps({"machine": machine(), **vars(given), "rounds": rounds, "ratio": ratio}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether the ten-thousandth trial costs what the hundredth did: one sweep of trivial trials, watched from outside.
 
 Run: python benchmarks/scale.py [--trials 10000] [--executor local]. Prints JSON: milliseconds a trial in each stretch of the sweep,
-the driver's memory, the ledger's size, and how long `rnnbench status` took meanwhile.
+the driver's memory beside that of a sweep of a hundred, the ledger's size, and how long `rnnbench status` took meanwhile.
 """
 
 import argparse
@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from common import RNNBENCH, machine
 
 from rnnbench.base.home import Home
 from rnnbench.ledger.store import Ledger
@@ -29,31 +32,35 @@ space:
   optimizer.lr: {{loguniform: [1e-4, 1e-1]}}
   training.batch_size: 32
 """
-RNNBENCH = (sys.executable, "-c", "from rnnbench.cli.app import main; main()")
 SAMPLE_S = 5.0
 
 
-def resident_mb(pid: int) -> float:
-    """Memory of a process."""
+def memory_mb(pid: int, what: str) -> float:
+    """Of a process, a line of its status: VmRSS, what it holds, or VmHWM, the most it held."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS:"))
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith(what))
 
 
-def watch(folder: Path, command: list[str]) -> list[dict[str, float]]:
-    """Samples taken while the sweep runs."""
+def watch(folder: Path, command: list[str]) -> tuple[list[dict[str, float]], float]:
+    """Samples taken while the sweep runs, and the most memory its driver held."""
     sweep = subprocess.Popen([*RNNBENCH, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    samples = []
+    samples: list[dict[str, float]] = []
+    peak, due = 0.0, time.monotonic() + SAMPLE_S
     while sweep.poll() is None:
-        time.sleep(SAMPLE_S)
+        time.sleep(0.1)
+        with suppress(OSError, StopIteration):  # it has just ended
+            peak = max(peak, memory_mb(sweep.pid, "VmHWM:"))
+        if time.monotonic() < due:
+            continue
         begun = time.perf_counter()
         done = subprocess.run([*RNNBENCH, "status", "scale", "--json"], cwd=folder, capture_output=True, text=True, check=False)
-        taken = time.perf_counter() - begun
+        taken, due = time.perf_counter() - begun, time.monotonic() + SAMPLE_S
         if done.returncode == 0 and sweep.poll() is None:
             ended = sum(json.loads(done.stdout)[name] for name in ("completed", "failed", "diverged"))
-            samples.append({"ended": ended, "status_s": round(taken, 3), "driver_mb": round(resident_mb(sweep.pid), 1)})
+            samples.append({"ended": ended, "status_s": round(taken, 3), "driver_mb": round(memory_mb(sweep.pid, "VmRSS:"), 1)})
             print(samples[-1], file=sys.stderr)
     assert sweep.returncode == 0, sweep.returncode
-    return samples
+    return samples, peak
 
 
 def stretches(ended: list[datetime]) -> dict[str, float]:
@@ -69,7 +76,7 @@ def measure(trials: int, executor: str) -> dict[str, Any]:
         folder = Path(name)
         (folder / "scale.yaml").write_text(SWEEP.format(trials=trials))
         begun = time.perf_counter()
-        samples = watch(folder, ["sweep", "scale.yaml", "--executor", executor, "--tracking-uri", "none"])
+        samples, peak = watch(folder, ["sweep", "scale.yaml", "--executor", executor, "--tracking-uri", "none"])
         seconds = time.perf_counter() - begun
         home = Home(folder / "runs")
         with Ledger.open(home.ledger_url) as ledger:
@@ -81,6 +88,7 @@ def measure(trials: int, executor: str) -> dict[str, Any]:
         "seconds": seconds,
         "ms_a_trial": stretches(ended),
         "ledger_bytes": size,
+        "driver_peak_mb": peak,
         "samples": samples,
     }
 
@@ -91,7 +99,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--executor", default="local")
     given = parser.parse_args()
-    print(json.dumps(measure(given.trials, given.executor), indent=1))
+    small = measure(100, given.executor)
+    print(json.dumps({"machine": machine(), "hundred": small, **measure(given.trials, given.executor)}, indent=1))
 
 
 if __name__ == "__main__":

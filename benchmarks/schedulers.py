@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from common import machine
 from scipy import stats
 
 from rnnbench.base.home import Home
@@ -87,7 +88,7 @@ def main() -> None:
     for task in given.tasks:
         rows.append(measure(task, given.seeds))
         print(rows[-1], file=sys.stderr)
-    print(json.dumps(rows, indent=1))
+    print(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

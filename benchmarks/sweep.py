@@ -1,29 +1,26 @@
 """Whole sweeps beside those of others: the same short trials, the same data, whole commands, interleaved.
 
-Run: python benchmarks/sweep.py [--trials 32 128] [--rounds 3] [--only ours bare ...]. Prints JSON, see `Measured`.
+Run: python benchmarks/sweep.py [--trials 32 128] [--rounds 3] [--only ours bare ...]. Prints JSON: see `measure`.
 """
 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from common import RNNBENCH, machine, write_rows
 
 from rnnbench.base.home import Home
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep.planned import plan_sweep
-from rnnbench.task.load import load_task
 
 PEERS = Path(__file__).parent / "peers"
 SWEEP = """
@@ -43,7 +40,7 @@ Run = tuple[float, list[float]]
 
 def run_ours(folder: Path, _trials: int, *options: str) -> Run:
     """`rnnbench sweep`, tracking on."""
-    command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", "sweep", "short.yaml", *options]
+    command = [*RNNBENCH, "sweep", "short.yaml", *options]
     begun = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     seconds = time.perf_counter() - begun
@@ -84,15 +81,7 @@ def prepare(folder: Path, trials: int) -> None:
     (folder / "scratch").mkdir()
     planned = plan_sweep(read_sweep(folder / "short.yaml"), os.environ)
     (folder / "rates.json").write_text(json.dumps([spec.parameters["optimizer.lr"] for spec in planned.specs]))
-    spec = planned.specs[0]
-    parameters = {name: value for name, value in spec.parameters.items() if name.startswith(("data.", "task."))}
-    splits = load_task(spec.task).read_data({}, spec.data, parameters, ("train", "validation")).splits
-    arrays = {
-        f"{name}_{axis}": getattr(batch, part).numpy()
-        for name, batch in splits.items()
-        for axis, part in (("x", "inputs"), ("y", "targets"))
-    }
-    np.savez(folder / "data.npz", **arrays)
+    write_rows(planned.specs[0], folder / "data.npz")
 
 
 def measure(trials: int, rounds: int, kinds: list[str]) -> dict[str, Any]:
@@ -132,13 +121,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
     given = parser.parse_args()
     kinds = ["rnnbench", *(kind for kind in given.only if kind != "rnnbench")]
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "lightning", "ray", "mlflow", "optuna")},
-    }
-    print(json.dumps({"machine": machine, "trials": {number: measure(number, given.rounds, kinds) for number in given.trials}}, indent=1))
+    print(json.dumps({"machine": machine(), "trials": {number: measure(number, given.rounds, kinds) for number in given.trials}}, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from common import RNNBENCH, machine
+
 from rnnbench.base.home import Home
-from rnnbench.base.machine import processor
 from rnnbench.ledger.store import Ledger
 
 SWEEP = """
@@ -104,9 +105,8 @@ def run(arguments: list[str], epochs: int) -> tuple[float, float]:
     """Seconds of a sweep's whole command, and of its trials together."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "small.yaml").write_text(SWEEP.format(epochs=epochs))
-        command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
         begun = time.perf_counter()
-        subprocess.run([*command, "sweep", "small.yaml", *arguments], cwd=folder, check=True, capture_output=True)
+        subprocess.run([*RNNBENCH, "sweep", "small.yaml", *arguments], cwd=folder, check=True, capture_output=True)
         taken = time.perf_counter() - begun
         with Ledger.open(Home(Path(folder) / "runs").ledger_url) as ledger:
             return taken, sum(trial.wall_s or 0.0 for trial in ledger.trials("small"))
@@ -141,7 +141,7 @@ def main() -> None:
         for place, what in enumerate(("command", "trials")):
             ratios = [one[place] / off[place] for one, off in zip(rounds, found["off"], strict=True)]
             table[f"{kind}, {what}"] = {"seconds": [one[place] for one in rounds], "over_off": statistics.median(ratios), "all": ratios}
-    print(json.dumps({"processor": processor(), **vars(given), "table": table}, indent=1))
+    print(json.dumps({"machine": machine(), **vars(given), "table": table}, indent=1))
 
 
 if __name__ == "__main__":

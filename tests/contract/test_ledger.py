@@ -1,6 +1,7 @@
 """One contract for every database that a ledger may live in."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rnnbench.base.errors import PlanChangedError, UnknownNameError
-from rnnbench.ledger.records import EpochRecord, Status, SweepRecord
+from rnnbench.ledger.leases import Holder
+from rnnbench.ledger.records import EpochRecord, LaneStanding, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.trial.spec import TrialSpec
 
@@ -167,3 +169,48 @@ def test_a_trial_is_found_by_the_start_of_its_key(ledger: Ledger) -> None:
             ledger.get_trial("one", start)
     with pytest.raises(UnknownNameError, match="no sweep 'onne' has run here; did you mean 'one'"):
         ledger.get_trial("onne", KEYS[0])
+
+
+def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_badly(ledger: Ledger) -> None:
+    lstms = [replace(spec(seed), cell="lstm") for seed in range(5)]
+    grus = [replace(spec(seed), cell="gru") for seed in range(5, 7)]
+    ledger.record_sweep(sweep(), [*lstms, *grus])
+    keys = [each.key() for each in lstms]
+    ledger.leases.take("one", Holder("alive", "host", 1, ""), instead_of=None)
+    assert [trial.key for trial in ledger.claim("one", 4, "alive")] == keys[:4]
+    for key, value in zip(keys[:3], (0.5, 0.25, 0.125), strict=True):
+        ledger.record_epoch(key, 1, EpochRecord(1, 1.0, {"mse": value}), value, 1, value)
+    finish(ledger, keys[0])
+    finish(ledger, keys[1])
+    finish(ledger, keys[2], status=Status.DIVERGED)
+
+    def standings(live: set[str], *, maximize: bool) -> list[LaneStanding]:
+        return ledger.standings("one", live, lambda task: maximize)
+
+    counts = {Status.COMPLETED: 2, Status.DIVERGED: 1, Status.PENDING: 1}
+    waiting = LaneStanding("adding", "gru", Counter({Status.PENDING: 2}), None, None)
+    assert standings({"alive"}, maximize=False) == [
+        LaneStanding("adding", "lstm", Counter(counts | {Status.RUNNING: 1}), 0.25, keys[1]),
+        waiting,
+    ]
+    assert standings(set(), maximize=True) == [
+        LaneStanding("adding", "lstm", Counter(counts | {Status.INTERRUPTED: 1}), 0.5, keys[0]),
+        waiting,
+    ]
+
+
+def test_of_equally_good_trials_the_first_of_the_plan_stands_for_them(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    for key in reversed(KEYS):
+        ledger.claim("one", 1, keys=[key])
+        ledger.record_epoch(key, 1, EpochRecord(1, 1.0, {"mse": 0.5}), 0.5, 1, 0.5)
+        finish(ledger, key)
+    assert ledger.standings("one", (), lambda task: False)[0].best_key == KEYS[0]
+
+
+def test_slots_that_are_not_drawn_stand_as_pending_trials(ledger: Ledger) -> None:
+    slots = [("adding", "lstm", draw) for draw in range(3)]
+    ledger.record_sweep(replace(sweep(), settings={"name": "one", "replicates": 2}), [], slots, 2)
+    ledger.draw_slot("one", 0, [spec(1), spec(2)], {})
+    (standing,) = ledger.standings("one", (), lambda task: False)
+    assert standing == LaneStanding("adding", "lstm", Counter({Status.PENDING: 6}), None, None)

@@ -1,16 +1,16 @@
 """The live view of a sweep: a table on a terminal, a line now and then in a pipe or log."""
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rnnbench.ledger.records import Status
-from rnnbench.sweep.scoreboard import WAITING, Scoreboard
+from rnnbench.ledger.records import LaneStanding, Status
+from rnnbench.sweep.scoreboard import WAITING, Scoreboard, leader, total
 from rnnbench.task.catalogue import get_task
 
 PLAIN_EVERY_S = 10.0
@@ -27,7 +27,7 @@ class LiveView:
         self._console = console
         self._title = title
         self._concurrent = concurrent
-        self._board: Scoreboard[Any] | None = None
+        self._board: Scoreboard | None = None
         self._started = time.monotonic()
         self._said = self._started
         self._live = (
@@ -45,7 +45,7 @@ class LiveView:
         if self._live:
             self._live.stop()
 
-    def __call__(self, board: Scoreboard[Any]) -> None:
+    def __call__(self, board: Scoreboard) -> None:
         """Takes the newest state."""
         self._board = board
         if self._live is None and time.monotonic() - self._said >= PLAIN_EVERY_S:
@@ -55,23 +55,23 @@ class LiveView:
     def _render(self) -> Group | Text:
         if self._board is None:
             return Text(f"{self._title}: starting ...")
-        return Group(score_table(self._board), Text(self._line(self._board), style="dim"))
+        return Group(score_table(self._board.lanes()), Text(self._line(self._board), style="dim"))
 
-    def _line(self, board: Scoreboard[Any]) -> str:
-        counts = board.counts()
-        done = sum(row.done for row in board.rows())
+    def _line(self, board: Scoreboard) -> str:
+        lanes = board.lanes()
+        counts, done = total(lanes), sum(lane.done for lane in lanes)
         left = board.seconds_left(self._concurrent)
         words = [
             f"{self._title}: {done}/{counts.total()} done, {counts[Status.RUNNING]} running",
             f"{seconds(time.monotonic() - self._started)} so far",
         ]
         words += [f"about {seconds(left)} left"] if left else []
-        if (best := board.best()) is not None and best.best is not None:
-            words.append(f"best {get_task(best.task).metric.name} {best.best:.4g} ({best.cell} {best.key[:8]})")
+        if (best := leader(lanes)) is not None:
+            words.append(f"best {get_task(best.task).metric.name} {best.best:.4g} ({best.cell} {(best.best_key or '')[:8]})")
         return ", ".join(words)
 
 
-def score_table(board: Scoreboard[Any]) -> Table:
+def score_table(lanes: Iterable[LaneStanding]) -> Table:
     """One row for each task and cell: done, running, waiting, ended badly, best so far."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task")
@@ -79,12 +79,12 @@ def score_table(board: Scoreboard[Any]) -> Table:
     for title in ("done", "running", "waiting", "diverged", "failed", "best"):
         table.add_column(title, justify="right")
     table.add_column("trial")
-    for row in board.rows():
-        counts = row.counts
+    for lane in lanes:
+        counts = lane.counts
         waiting = sum(counts[status] for status in WAITING)
-        numbers = (f"{row.done}/{row.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
-        best = "-" if row.best is None else f"{get_task(row.task).metric.name} {row.best:.4g}"
-        table.add_row(row.task, row.cell, *map(str, numbers), best, (row.best_key or "-")[:8])
+        numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
+        best = "-" if lane.best is None else f"{get_task(lane.task).metric.name} {lane.best:.4g}"
+        table.add_row(lane.task, lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8])
     return table
 
 

@@ -9,10 +9,9 @@ from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
-    from rnnbench.ledger.records import EpochRecord, Standing, TrialRecord
+    from rnnbench.ledger.records import EpochRecord, LaneStanding, TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
-    from rnnbench.sweep.scoreboard import Scoreboard
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +35,7 @@ def status(
             return
         from rnnbench.cli.live import score_table
 
-        output().print(score_table(_board(ledger, name)))
+        output().print(score_table(_standings(ledger, name)))
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -80,7 +79,7 @@ def show(
             if as_json:
                 print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(ledger, name)})
                 return
-            _print_sweep(sweep.text, _board(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
+            _print_sweep(sweep.text, _standings(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
             return
         trial = ledger.get_trial(name, key)
         epochs = ledger.epochs([trial.key]).get(trial.key, [])
@@ -112,8 +111,8 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
     from rnnbench.task.catalogue import get_task
 
     seconds = ledger.get_sweep(name).session_s
-    board = _board(ledger, name)
-    return status_json(name, board, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
+    lanes = _standings(ledger, name)
+    return status_json(name, lanes, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
 
 
 def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder: Path) -> "ReportFiles":
@@ -149,30 +148,22 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
     return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
 
 
-def _board(ledger: "Ledger", name: str) -> "Scoreboard[Standing]":
-    from rnnbench.ledger.records import Status
+def _standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
     from rnnbench.sweep.lease import is_live
-    from rnnbench.sweep.scoreboard import Scoreboard
     from rnnbench.task.catalogue import is_maximized
 
-    sweep = ledger.get_sweep(name)
+    ledger.get_sweep(name)  # says what there is where it is not
     live = {lease.holder.token for lease in ledger.leases.list() if is_live(lease)}
-    # What a dead driver left behind does not run, whatever the ledger's last word was.
-    seen = [
-        trial._replace(status=Status.INTERRUPTED) if trial.status == Status.RUNNING and trial.holder not in live else trial
-        for trial in ledger.standings(name)
-    ]
-    replicates = sweep.settings.get("replicates", 1)
-    return Scoreboard(seen, is_maximized, [slot for slot in ledger.slots(name) if not slot.drawn], replicates)
+    return ledger.standings(name, live, is_maximized)
 
 
-def _print_sweep(text: str, board: "Scoreboard[Standing]", hint: str) -> None:
+def _print_sweep(text: str, lanes: "list[LaneStanding]", hint: str) -> None:
     from rnnbench.cli.live import score_table
 
     console = output()
     console.print(text.rstrip(), markup=False)
     console.print()
-    console.print(score_table(board))
+    console.print(score_table(lanes))
     console.print(f"\none trial: {hint}", markup=False, soft_wrap=True)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.runner import Runner
+    from rnnbench.sweep.scoreboard import total
     from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
@@ -250,7 +251,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     executor, concurrent = place.build(planned), place.concurrent(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
-    counts, trials = runner.board.counts(), runner.board.trials.values()
+    counts, trials = total(runner.board.lanes()), runner.board.trials.values()
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
     console.print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
@@ -288,13 +289,14 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
 def _finish(runner: "Runner", ledger: "Ledger", place: Place, report: "ReportFiles", *, as_json: bool) -> int:
     from rnnbench.cli.live import score_table, seconds
     from rnnbench.ledger.records import Status
+    from rnnbench.sweep.scoreboard import total
 
-    name, counts = runner.sweep.name, runner.board.counts()
+    name, counts = runner.sweep.name, total(runner.board.lanes())
     if as_json:
         print_json(_status(ledger, name))
     else:
         console = output()
-        console.print(score_table(runner.board))
+        console.print(score_table(runner.board.lanes()))
         _print_failures(console, runner, place.home)
         for words_of_one in report.answers:
             console.print(f"\n{words_of_one}", markup=False)

@@ -1,10 +1,10 @@
 """What the ledger hands out: frozen plain records, no SQLAlchemy object leaves this package."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 from rnnbench.base.canonical import Plain
 from rnnbench.trial.spec import TrialSpec
@@ -57,19 +57,29 @@ class EpochRecord:
     metrics: Mapping[str, float]
 
 
-class Standing(NamedTuple):
-    """Of a trial what a sweep's standing is made of; quick to read for many. See TrialRecord."""
+# Task and cell: searched and compared within itself, never across.
+Lane = tuple[str, str]
 
-    key: str
-    position: int
+
+@dataclass(frozen=True)
+class LaneStanding:
+    """How the trials of one task and cell of a sweep stand; `best` is over those of the search stage that did not end badly."""
+
     task: str
     cell: str
-    stage: str
-    status: Status
-    reused: bool
+    counts: Counter[Status]
     best: float | None
-    wall_s: float | None
-    holder: str | None
+    best_key: str | None
+
+    @property
+    def planned(self) -> int:
+        """Trials planned, of both stages."""
+        return self.counts.total()
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, in whatever way."""
+        return sum(self.counts[status] for status in FINAL)
 
 
 @dataclass(frozen=True)

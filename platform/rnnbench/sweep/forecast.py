@@ -12,12 +12,11 @@ from typing import Any
 from rnnbench.base.canonical import canonical_json
 from rnnbench.base.files import write_atomic
 from rnnbench.base.home import Home
-from rnnbench.cells.own import get_source
 from rnnbench.search.plan import plan
 from rnnbench.sweep.fusing import FIRST_TOGETHER, Fusing
 from rnnbench.sweep.planned import Planned
 from rnnbench.trial.door import cost_of
-from rnnbench.trial.job import Cost, Job
+from rnnbench.trial.job import Cost
 from rnnbench.trial.spec import TrialSpec
 
 # Trials of each task and cell that are probed, spread evenly over the plan.
@@ -135,20 +134,8 @@ def _jobs(spec: TrialSpec, lane: Sequence[TrialSpec], planned: Planned, fusing: 
     """The job of a trial, and of those that could train together with it."""
     mates = [other for other in lane if other is not spec and other.shape() == spec.shape()] if fusing.may_fuse(spec) else []
     number = min(FIRST_TOGETHER, fusing.number(spec, len(mates) + 1))
-    own = asdict(source) if (source := get_source(spec.cell)) else None
-    return [
-        Job(
-            key=one.key(),
-            attempt=1,
-            spec=one,
-            files=planned.files[one.task, one.data],
-            folder="",
-            threads=planned.sweep.resources.cpus,
-            fuse=fusing.how(spec, len(mates) + 1),
-            own_cell=own,
-        ).to_dict()
-        for one in [spec, *mates[: number - 1]]
-    ]
+    how = fusing.how(spec, len(mates) + 1)
+    return [replace(planned.job(one), fuse=how).to_dict() for one in [spec, *mates[: number - 1]]]
 
 
 def _of_cell(lane: tuple[str, str, str], trials: int, epochs: int, costs: Sequence[Cost]) -> CellForecast:

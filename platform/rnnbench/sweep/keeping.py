@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.search.sweepfile import Checkpoints
+from rnnbench.task.catalogue import is_maximized
 from rnnbench.trial.files import BEST, LAST, remove_rotating
 
 log = logging.getLogger(__name__)
@@ -17,14 +18,12 @@ class Keeping:
 
     Args:
         is_shared: Whether another sweep holds a trial too; its model is left to `rnnbench gc`.
-        is_maximized: Whether a task's metric is better when higher.
     """
 
-    def __init__(self, home: Home, policy: Checkpoints, is_shared: Callable[[str], bool], is_maximized: Callable[[str], bool]) -> None:
+    def __init__(self, home: Home, policy: Checkpoints, is_shared: Callable[[str], bool]) -> None:
         self._home = home
         self._policy = policy
         self._is_shared = is_shared
-        self._is_maximized = is_maximized
         # Of each task and cell the kept search trials, the worst first; a later position is worse among equals.
         self._kept: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
         self._sizes: dict[str, int] = {}
@@ -49,7 +48,7 @@ class Keeping:
 
     def _rank(self, trial: TrialRecord) -> None:
         lane = self._kept.setdefault((trial.spec.task, trial.spec.cell), [])
-        value = -float("inf") if trial.best is None else trial.best if self._is_maximized(trial.spec.task) else -trial.best
+        value = -float("inf") if trial.best is None else trial.best if is_maximized(trial.spec.task) else -trial.best
         heapq.heappush(lane, (value, -trial.position, trial.key))
         if len(lane) > self._policy.keep_best:
             self._remove(heapq.heappop(lane)[2])

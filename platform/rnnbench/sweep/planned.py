@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DataError, SweepFileError
+from rnnbench.cells.own import get_source
 from rnnbench.ledger.records import SweepRecord
 from rnnbench.search.plan import Slot, plan, plan_slots
 from rnnbench.search.sweepfile import SweepFile
 from rnnbench.sweep.environment import environment, utc_now
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
+from rnnbench.trial.job import Job
 from rnnbench.trial.spec import TrialSpec
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ class Planned:
     fingerprints: Mapping[tuple[str, str], str]
     specs: Sequence[TrialSpec]
     slots: Sequence[Slot]
+
+    def job(self, spec: TrialSpec) -> Job:
+        """What a worker needs for one of its trials, in no folder and without limits; `dataclasses.replace` gives it those."""
+        own = get_source(spec.cell)
+        files = self.files[spec.task, spec.data]
+        return Job(spec.key(), 1, spec, files, "", threads=self.sweep.resources.cpus, own_cell=asdict(own) if own else None)
 
     def record(self, ledger: "Ledger", arguments: Sequence[str]) -> None:
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.

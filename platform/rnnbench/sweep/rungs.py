@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.ledger.records import FINAL, DecisionRecord, EpochRecord, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, DecisionRecord, EpochRecord, Lane, Status, TrialRecord
 from rnnbench.ledger.store import Decided
 from rnnbench.search.schedulers import Decision, Scheduler, Standing, Verdict, decide, next_rung, rungs
-
-Lane = tuple[str, str]  # task and cell: compared with each other, never across
 
 
 @dataclass

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rnnbench.base.errors import DiskFullError, LeaseLostError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
-from rnnbench.cells.own import get_source
-from rnnbench.ledger.records import FINAL, EpochRecord, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, EpochRecord, Lane, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.plan import Scored, num_points, plan_confirm
 from rnnbench.search.schedulers import Scheduler
@@ -22,7 +21,7 @@ from rnnbench.sweep.lease import hold, is_live
 from rnnbench.sweep.mates import Mates
 from rnnbench.sweep.packing import Packing
 from rnnbench.sweep.planned import Planned
-from rnnbench.sweep.rungs import Lane, Rungs
+from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
 from rnnbench.task.catalogue import get_task, is_maximized
@@ -51,7 +50,7 @@ class Runner:
     planned: Planned
     home: Home
     stop: Stop = field(default_factory=lambda: Stop(Path("/nonexistent/stop")))
-    observe: Callable[[Scoreboard[TrialRecord]], None] = lambda board: None
+    observe: Callable[[Scoreboard], None] = lambda board: None
     fusing: Fusing = field(default_factory=Fusing)
     packing: Packing | None = None
     clock: Callable[[], float] = time.monotonic
@@ -94,13 +93,13 @@ class Runner:
         name = self.sweep.name
         trials = self.ledger.trials(name)
         self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
-        self.board = Scoreboard(trials, is_maximized, self._undrawn, self.sweep.replicates)
+        self.board = Scoreboard(trials, self._undrawn, self.sweep.replicates)
         # The first trial of each data set computes its baselines; a plan only ever grows at its end.
         firsts: dict[tuple[str, str], str] = {}
         for trial in trials:
             firsts.setdefault((trial.spec.task, trial.spec.data), trial.key)
         self._first = set(firsts.values())
-        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1, is_maximized)
+        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1)
         self._keeping.add(trials)
         self._mates = Mates(self.fusing.may_fuse)
         self._mates.add(trials)
@@ -160,20 +159,15 @@ class Runner:
         return claimed, how
 
     def _job(self, trial: TrialRecord) -> Job:
-        spec = trial.spec
-        return Job(
-            key=trial.key,
+        return replace(
+            self.planned.job(trial.spec),
             attempt=trial.attempts,
-            spec=spec,
-            files=self.planned.files[spec.task, spec.data],
             folder=str(self.home.trial_folder(trial.key)),
-            threads=self.sweep.resources.cpus,
             limits=self.sweep.limits,
             until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
             stop_file=str(self.stop.file),
             checkpoint_every_s=self.sweep.checkpoints.every_seconds,
             baselines=trial.key in self._first,
-            own_cell=asdict(own) if (own := get_source(spec.cell)) else None,
         )
 
     def _draw(self) -> None:

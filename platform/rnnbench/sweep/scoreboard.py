@@ -1,67 +1,63 @@
-"""How a sweep stands: counts, best so far and time left, by task and cell; one form for the live view, status and JSON."""
+"""How a sweep stands while it runs: counts, best so far and time left, by task and cell; and the document of `status --json`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from rnnbench.ledger.records import FINAL, SlotRecord, Standing, Status, TrialRecord
-
-T = TypeVar("T", TrialRecord, Standing)
+from rnnbench.ledger.records import FINAL, Lane, LaneStanding, SlotRecord, Status, TrialRecord
+from rnnbench.task.catalogue import is_maximized
 
 WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One task and cell of a sweep; `best` is over the search stage's completed and running trials."""
+@dataclass
+class _Seen:
+    """Of one task and cell: its trials by key and by status, slots without trials, and the best."""
 
-    task: str
-    cell: str
-    counts: Counter[Status]
-    best: float | None
-    best_key: str | None
-
-    @property
-    def planned(self) -> int:
-        """Trials planned, of both stages."""
-        return self.counts.total()
-
-    @property
-    def done(self) -> int:
-        """Trials that have ended, in whatever way."""
-        return sum(self.counts[status] for status in FINAL)
+    trials: dict[str, TrialRecord] = field(default_factory=dict)
+    counts: Counter[Status] = field(default_factory=Counter)
+    undrawn: int = 0
+    best: TrialRecord | None = None
 
 
-class Scoreboard(Generic[T]):
-    """Follows the trials of one sweep.
+class Scoreboard:
+    """Follows the trials of one sweep; a change costs the same however many there are.
 
     Args:
-        maximize: Tells whether a task's metric is better when higher.
         undrawn: Slots of an adaptive search that have no trials yet; each counts as `replicates` pending ones.
 
     Attributes:
+        trials: By key.
         open: Keys of the trials that have not ended.
     """
 
-    def __init__(
-        self,
-        trials: Iterable[T],
-        maximize: Callable[[str], bool],
-        undrawn: Iterable[SlotRecord] = (),
-        replicates: int = 1,
-    ) -> None:
-        self.trials: dict[str, T] = {}
+    def __init__(self, trials: Iterable[TrialRecord], undrawn: Iterable[SlotRecord] = (), replicates: int = 1) -> None:
+        self.trials: dict[str, TrialRecord] = {}
         self.open: set[str] = set()
-        self._maximize = maximize
         self._replicates = replicates
-        self._undrawn = Counter((slot.task, slot.cell) for slot in undrawn)
+        self._lanes: dict[Lane, _Seen] = {}
+        self._num_timed, self._timed_s = 0, 0.0
         self.add(trials)
+        for slot in undrawn:
+            self._lanes.setdefault((slot.task, slot.cell), _Seen()).undrawn += 1
 
-    def add(self, trials: Iterable[T]) -> None:
+    def add(self, trials: Iterable[TrialRecord]) -> None:
         """Takes new or changed trials."""
         for trial in trials:
-            self.trials[trial.key] = trial
+            seen = self._lanes.setdefault((trial.task, trial.cell), _Seen())
+            before = self.trials.get(trial.key)
+            if before is not None:
+                seen.counts[before.status] -= 1
+                self._time(before, -1)
+            seen.counts[trial.status] += 1
+            self._time(trial, 1)
+            self.trials[trial.key] = seen.trials[trial.key] = trial
+            rivals = [trial] if seen.best is None else [seen.best, trial]
+            if before is not None and before is seen.best:
+                # Only one that has become worse can have handed the lead to any other.
+                rivals = [trial] if _best([before, trial]) is trial else [*seen.trials.values()]
+            seen.best = _best(rivals)
             if trial.status in FINAL:
                 self.open.discard(trial.key)
             else:
@@ -69,53 +65,62 @@ class Scoreboard(Generic[T]):
 
     def draw(self, slot: SlotRecord) -> None:
         """Takes that a slot has its trials now."""
-        self._undrawn[slot.task, slot.cell] -= 1
+        self._lanes[slot.task, slot.cell].undrawn -= 1
 
-    def counts(self) -> Counter[Status]:
-        """Trials by status."""
-        counts = Counter(trial.status for trial in self.trials.values())
-        counts[Status.PENDING] += self._undrawn.total() * self._replicates
-        return counts
-
-    def rows(self) -> list[Row]:
-        """One row for each task and cell, in the plan's order."""
-        groups: dict[tuple[str, str], list[T]] = {}
-        for trial in self.trials.values():
-            groups.setdefault((trial.task, trial.cell), []).append(trial)
-        for lane in self._undrawn:
-            groups.setdefault(lane, [])
-        return [self._row(task, cell, trials) for (task, cell), trials in groups.items()]
+    def lanes(self) -> list[LaneStanding]:
+        """Each task and cell, in the plan's order."""
+        found = []
+        for (task, cell), seen in self._lanes.items():
+            counts = seen.counts + Counter({Status.PENDING: seen.undrawn * self._replicates})
+            best, key = (seen.best.best, seen.best.key) if seen.best else (None, None)
+            found.append(LaneStanding(task, cell, counts, best, key))
+        return found
 
     def seconds_left(self, concurrent: int) -> float | None:
         """Forecast from the mean seconds of what has ended; None before the first end."""
-        walls = [t.wall_s for t in self.trials.values() if t.status in FINAL and t.wall_s is not None and not t.reused]
-        left = len(self.open) + self._undrawn.total() * self._replicates
-        return sum(walls) / len(walls) * left / concurrent if walls else None
+        left = len(self.open) + sum(seen.undrawn for seen in self._lanes.values()) * self._replicates
+        return self._timed_s / self._num_timed * left / concurrent if self._num_timed else None
 
-    def best(self) -> T | None:
-        """The best search trial; None before there is one and where a sweep has several tasks."""
-        rows = self.rows()
-        if len({row.task for row in rows}) != 1:
-            return None
-        scored = [self.trials[row.best_key] for row in rows if row.best_key is not None]
-        return self._best(scored)
+    def _time(self, trial: TrialRecord, sign: int) -> None:
+        if trial.status in FINAL and trial.wall_s is not None and not trial.reused:
+            self._num_timed += sign
+            self._timed_s += sign * trial.wall_s
 
-    def _row(self, task: str, cell: str, trials: list[T]) -> Row:
-        best = self._best([trial for trial in trials if trial.stage == "search"])
-        counts = Counter(trial.status for trial in trials)
-        counts[Status.PENDING] += self._undrawn[task, cell] * self._replicates
-        return Row(task, cell, counts, best.best if best else None, best.key if best else None)
 
-    def _best(self, trials: list[T]) -> T | None:
-        scored = [t for t in trials if t.best is not None and t.status not in (Status.DIVERGED, Status.FAILED)]
-        if not scored:
-            return None
-        sign = 1.0 if self._maximize(scored[0].task) else -1.0
-        return max(scored, key=lambda trial: (sign * (trial.best or 0.0), -trial.position))
+def _best(trials: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The best search trial of one task; among equals the first of the plan."""
+    badly = (Status.DIVERGED, Status.FAILED)
+    scored = [trial for trial in trials if trial.stage == "search" and trial.best is not None and trial.status not in badly]
+    if not scored:
+        return None
+    sign = 1.0 if is_maximized(scored[0].task) else -1.0
+    # Of two records of one trial the later.
+    return max(reversed(scored), key=lambda trial: (sign * (trial.best or 0.0), -trial.position))
+
+
+def total(lanes: Iterable[LaneStanding]) -> Counter[Status]:
+    """Trials of the whole sweep by status."""
+    counts: Counter[Status] = Counter()
+    for lane in lanes:
+        counts.update(lane.counts)
+    return counts
+
+
+def leader(lanes: Sequence[LaneStanding]) -> LaneStanding | None:
+    """Where the best trial is; None before there is one and where a sweep has several tasks."""
+    scored = [lane for lane in lanes if lane.best is not None]
+    if not scored or len({lane.task for lane in lanes}) != 1:
+        return None
+    sign = 1.0 if is_maximized(scored[0].task) else -1.0
+    return max(scored, key=lambda lane: sign * (lane.best or 0.0))
 
 
 def status_json(
-    name: str, board: Scoreboard[T], trials_of: Callable[[list[str]], Iterable[TrialRecord]], metric: Callable[[str], str], seconds: float
+    name: str,
+    lanes: Sequence[LaneStanding],
+    trials_of: Callable[[list[str]], Iterable[TrialRecord]],
+    metric: Callable[[str], str],
+    seconds: float,
 ) -> dict[str, Any]:
     """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task and cell.
 
@@ -124,24 +129,24 @@ def status_json(
         metric: Gives the name of a task's metric.
         seconds: Wall clock over all sittings.
     """
-    counts, best, rows = board.counts(), board.best(), board.rows()
-    found = {trial.key: _best_json(trial, metric) for trial in trials_of([row.best_key for row in rows if row.best_key])}
+    counts, first = total(lanes), leader(lanes)
+    found = {trial.key: _best_json(trial, metric) for trial in trials_of([lane.best_key for lane in lanes if lane.best_key])}
     return {
         "sweep": name,
         "status": sweep_status(counts),
         "planned": counts.total(),
         **_counts(counts),
-        "best": found[best.key] if best else None,
+        "best": found[first.best_key] if first and first.best_key else None,
         "seconds": seconds,
         "results": [
             {
-                "task": row.task,
-                "cell": row.cell,
-                "planned": row.planned,
-                **_counts(row.counts),
-                "best": found[row.best_key] if row.best_key else None,
+                "task": lane.task,
+                "cell": lane.cell,
+                "planned": lane.planned,
+                **_counts(lane.counts),
+                "best": found[lane.best_key] if lane.best_key else None,
             }
-            for row in rows
+            for lane in lanes
         ],
     }
 

@@ -30,6 +30,8 @@ from rnnbench.trial.door import Event, run_jobs
 IMPORTED = ("rnnbench.trial.run", "rnnbench.trial.group")
 # What an executor sets for a worker of its own, and a worker of the host must have too.
 FROM_EXECUTOR = ("CUDA_VISIBLE_DEVICES",)
+# Whoever works at the machine, and the driver that records, come first.
+NICE = 10
 START_S = 60.0
 
 
@@ -122,6 +124,7 @@ def serve(path: Path, tasks: Sequence[str]) -> None:
         listener.bind(str(path))
         listener.listen()
         _import(tasks)
+        os.nice(NICE)
         gc.freeze()  # what is there now is never collected, so that its pages stay shared
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the workers
         selector.register(0, selectors.EVENT_READ)

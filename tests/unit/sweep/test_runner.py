@@ -12,7 +12,7 @@ from rnnbench.ledger.records import FINAL, Status
 from rnnbench.ledger.store import Ledger
 from rnnbench.sweep.executor import InlineExecutor, NextJobs, Queue, Record
 from rnnbench.sweep.fusing import Fusing
-from rnnbench.sweep.scoreboard import sweep_status
+from rnnbench.sweep.scoreboard import sweep_status, total
 from rnnbench.trial.job import Job
 from tests.contract.sweeps import SMALL, read_text, start
 from tests.unit.trial.test_fused import spec
@@ -85,10 +85,10 @@ def test_failed_trials_are_recorded_and_nothing_is_confirmed_from_them(tmp_path:
 def test_every_trial_ends_final_and_the_sweep_is_completed(tmp_path: Path, home: Home) -> None:
     with Ledger.open(home.ledger_url) as ledger:
         runner = start(read_text(SMALL, tmp_path), ledger, home)
-        assert sweep_status(runner.board.counts()) == "pending"
+        assert sweep_status(total(runner.board.lanes())) == "pending"
         runner.run(Fast(complete))
         assert {trial.status for trial in ledger.trials("small")} <= FINAL
-        assert sweep_status(runner.board.counts()) == "completed"
+        assert sweep_status(total(runner.board.lanes())) == "completed"
         assert ledger.get_sweep("small").ended_at is not None
 
 

@@ -1,0 +1,56 @@
+"""How a sweep stands, counted by the database: of ten thousand trials in the time of ten."""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from rnnbench.ledger.models import PlannedRow, SlotRow, SweepRow, TrialRow
+from rnnbench.ledger.records import Lane, LaneStanding, Status
+
+# What a trial that ended so had reached counts for nothing.
+_ENDED_BADLY = (Status.DIVERGED, Status.FAILED)
+_task, _cell, _stage = (TrialRow.spec[part].as_string() for part in ("task", "cell", "stage"))
+
+
+def read_standings(session: Session, name: str, live: Collection[str], maximized: Callable[[str], bool]) -> list[LaneStanding]:
+    """See `Ledger.standings`."""
+    sweep = session.get(SweepRow, name)
+    replicates = sweep.settings.get("replicates", 1) if sweep else 1
+    counts: dict[Lane, Counter[Status]] = {}
+    first: dict[Lane, int] = {}
+    best: dict[Lane, float] = {}
+    for task, cell, stage, status, number, place, low, high in session.execute(_counted(name, live)):
+        lane = task, cell
+        counts.setdefault(lane, Counter())[Status(status)] += number
+        first[lane] = min(place, first.get(lane, place))
+        if low is not None and high is not None and stage == "search" and status not in _ENDED_BADLY:
+            best[lane] = max(high, best.get(lane, high)) if maximized(task) else min(low, best.get(lane, low))
+    for task, cell, slots, place in session.execute(_undrawn(name)):
+        counts.setdefault((task, cell), Counter())[Status.PENDING] += slots * replicates
+        first[task, cell] = min(place, first.get((task, cell), place))
+    keys = {lane: session.scalar(_first_with(name, lane, value)) for lane, value in best.items()}
+    return [LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane)) for lane in sorted(counts, key=first.__getitem__)]
+
+
+def _counted(name: str, live: Collection[str]) -> Select[str, str, str, str, int, int, float | None, float | None]:
+    """Trials by task, cell, stage and status; those that run under no live lease were left behind."""
+    is_left = and_(TrialRow.status == Status.RUNNING, or_(TrialRow.holder.is_(None), TrialRow.holder.not_in(live)))
+    status = case((is_left, Status.INTERRUPTED.value), else_=TrialRow.status).label("standing")
+    parts = (_task.label("task"), _cell.label("cell"), _stage.label("stage"), status)
+    trials = select(*parts, PlannedRow.position, TrialRow.best).join(PlannedRow).where(PlannedRow.sweep == name).subquery()
+    of, by = trials.c, (trials.c.task, trials.c.cell, trials.c.stage, trials.c.standing)
+    return select(*by, func.count(), func.min(of.position), func.min(of.best), func.max(of.best)).group_by(*by)
+
+
+def _undrawn(name: str) -> Select[str, str, int, int]:
+    query = select(SlotRow.task, SlotRow.cell, func.count(), func.min(SlotRow.position))
+    return query.where(SlotRow.sweep == name, SlotRow.drawn_at.is_(None)).group_by(SlotRow.task, SlotRow.cell)
+
+
+def _first_with(name: str, lane: Lane, best: float) -> Select[str]:
+    """The first search trial of the plan that reached a value."""
+    query = select(TrialRow.key).join(PlannedRow).where(PlannedRow.sweep == name, TrialRow.best == best)
+    query = query.where(TrialRow.status.not_in(_ENDED_BADLY), _task == lane[0], _cell == lane[1], _stage == "search")
+    return query.order_by(PlannedRow.position).limit(1)
