@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.runner import Runner
-    from rnnbench.sweep.scoreboard import total
     from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
@@ -243,6 +242,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.packing import Packing
     from rnnbench.sweep.runner import Runner
+    from rnnbench.sweep.scoreboard import total
     from rnnbench.sweep.stop import Stop
 
     name, console = planned.sweep.name, people()
