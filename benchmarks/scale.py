@@ -55,10 +55,11 @@ def watch(folder: Path, command: list[str]) -> tuple[list[dict[str, float]], flo
         begun = time.perf_counter()
         done = subprocess.run([*RNNBENCH, "status", "scale", "--json"], cwd=folder, capture_output=True, text=True, check=False)
         taken, due = time.perf_counter() - begun, time.monotonic() + SAMPLE_S
-        if done.returncode == 0 and sweep.poll() is None:
+        if done.returncode == 0:
             ended = sum(json.loads(done.stdout)[name] for name in ("completed", "failed", "diverged"))
-            samples.append({"ended": ended, "status_s": round(taken, 3), "driver_mb": round(memory_mb(sweep.pid, "VmRSS:"), 1)})
-            print(samples[-1], file=sys.stderr)
+            with suppress(OSError, StopIteration):
+                samples.append({"ended": ended, "status_s": round(taken, 3), "driver_mb": round(memory_mb(sweep.pid, "VmRSS:"), 1)})
+                print(samples[-1], file=sys.stderr)
     assert sweep.returncode == 0, sweep.returncode
     return samples, peak
 

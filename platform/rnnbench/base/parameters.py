@@ -9,7 +9,7 @@ from rnnbench.base.errors import ParameterError
 from rnnbench.base.names import printable, suggest
 
 Value = str | int | float | bool | None
-Kind = Literal["int", "float", "bool", "choice"]
+Kind = Literal["int", "float", "bool", "choice", "text"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Parameter:
 
     Attributes:
         name: Full dotted name; its first part is the namespace.
-        kind: int, float, bool or choice (one of `choices`).
+        kind: int, float, bool, choice (one of `choices`) or text (any words).
         default: The value when a sweep file is silent; null is allowed only when the default is null.
         low, high: Inclusive bounds; `above` is an exclusive lower bound.
         choices: Allowed values of a `choice`.
@@ -53,7 +53,7 @@ class Parameter:
                     return choice
             hint = suggest(str(value), [str(c) for c in self.choices])
             raise ParameterError(f"{self.name} is {_show(value)}, must be one of {self._choices()}{hint if 'mean' in hint else ''}")
-        if self.kind == "bool" and isinstance(value, bool):
+        if (self.kind == "bool" and isinstance(value, bool)) or (self.kind == "text" and isinstance(value, str)):
             return value
         if self.kind == "int" and isinstance(value, int) and not isinstance(value, bool):
             return int(self._in_range(value))
@@ -67,6 +67,8 @@ class Parameter:
             return f"one of {self._choices()}"
         if self.kind == "bool":
             return "true or false"
+        if self.kind == "text":
+            return "text" + (" or null" if self.default is None else "")
         noun = "a whole number" if self.kind == "int" else "a number"
         parts = []
         if self.above > -math.inf:

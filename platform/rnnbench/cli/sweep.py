@@ -157,11 +157,16 @@ def sweep(
     from rnnbench.cli.plan_table import print_forecast, print_plan
     from rnnbench.search.find import find_sweep_file
     from rnnbench.search.sweepfile import read_sweep
+    from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
 
     place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
     place.check()
-    planned = plan_sweep(read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples), os.environ)
+    read = read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples)
+    if needs_sources(read):
+        with open_ledger(place.home, db) as ledger:
+            read = find_sources(read, ledger, place.home)
+    planned = plan_sweep(read, os.environ)
     forecast = _probe(planned, place) if probe else None
     if dry_run:
         print_plan(planned, as_json, forecast)

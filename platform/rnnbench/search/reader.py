@@ -17,7 +17,7 @@ from rnnbench.search.space import read_space
 from rnnbench.search.sweepfile import Checkpoints, Confirm, Dimension, Resources, Search, SweepFile, TaskChoice
 from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task
-from rnnbench.task.sources import get_data_card
+from rnnbench.task.sources import get_data_card, own_name
 from rnnbench.trial.job import Limits
 from rnnbench.trial.spec import Budget
 
@@ -99,9 +99,10 @@ class Reader:
             card = get_task(fields["name"])
         except UnknownNameError as error:
             raise self._error(str(error), *path, *(("name",) if isinstance(item, dict) else ())) from error
-        data = fields.get("data", card.default_data)
+        data, own = fields.get("data", card.default_data), None
         if isinstance(data, dict):
-            raise self._error(f"data: {{path: ...}} is not available yet; known sets: {', '.join(card.data)}", *path, "data")
+            own = self._own_data(card, data, path)
+            data = own_name(own)
         try:
             get_data_card(card, str(data))
         except UnknownNameError as error:
@@ -112,7 +113,19 @@ class Reader:
             if key not in ("name", "data")
             for name, value in [self._option(card, key, value, path)]
         }
-        return TaskChoice(card.name, str(data), options)
+        return TaskChoice(card.name, str(data), options, own)
+
+    def _own_data(self, card: TaskCard, data: dict[str, Any], path: tuple[str | int, ...]) -> Path:
+        """The file or folder of `data: {path: ...}`, below the sweep file's folder where it is relative."""
+        if card.own_data is None:
+            raise self._error(f"task '{card.name}' takes no files of one's own; its sets: {', '.join(card.data)}", *path, "data")
+        self._known(data, ("path",), (*path, "data"))
+        if not isinstance(data.get("path"), str) or not data["path"]:
+            raise self._error(f"data: {{path: ...}} must name a file or a folder: {card.own_data.accepts}", *path, "data")
+        own = (self.path.absolute().parent / Path(data["path"]).expanduser()).resolve()
+        if not own.exists():
+            raise self._error(f"{own} is not there", *path, "data", "path")
+        return own
 
     def _option(self, card: TaskCard, key: str, value: Any, path: tuple[str | int, ...]) -> tuple[str, Value]:
         known = {name: parameter for parameter in card.parameters for name in (parameter.name, parameter.name.split(".", 1)[1])}
@@ -262,10 +275,10 @@ class Reader:
             raise self._error(f"{'.'.join(path)} is {printable(repr(value))}, must be a whole number from {low}", *path)
         return value
 
-    def _known(self, fields: dict[str, Any], known: Iterable[str], path: tuple[str, ...]) -> None:
+    def _known(self, fields: dict[str, Any], known: Iterable[str], path: tuple[str | int, ...]) -> None:
         for key in fields:
             if key not in known:
-                place = f" in {'.'.join(path)}" if path else ""
+                place = f" in {'.'.join(map(str, path))}" if path else ""
                 raise SweepFileError(f"no key '{printable(key)}'{place}{suggest(key, known)}", self.document.where(*path, key, key=True))
 
     def _hint(self, key: str) -> str:

@@ -18,11 +18,17 @@ from rnnbench.trial.spec import Budget
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """A task of the sweep with its data set; `options` are parameters fixed for this task, by full name."""
+    """A task of the sweep with its data set.
+
+    Attributes:
+        options: Parameters fixed for this task, by full name.
+        own: The absolute path of a person's own file or folder, whose data set is `path:NAME`.
+    """
 
     name: str
     data: str
     options: Mapping[str, Value] = field(default_factory=dict)
+    own: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,9 @@ class SweepFile:
         """The resolved file as plain data, in the form of the file itself."""
         return {
             "name": self.name,
-            "task": [{"name": task.name, "data": task.data, **task.options} for task in self.tasks],
+            "task": [
+                {"name": task.name, "data": {"path": str(task.own)} if task.own else task.data, **task.options} for task in self.tasks
+            ],
             "cells": list(self.cells),
             "search": asdict(self.search),
             "scheduler": self.scheduler.settings() if self.scheduler else None,

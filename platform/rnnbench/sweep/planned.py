@@ -72,11 +72,11 @@ def plan_sweep(sweep: SweepFile, environ: Mapping[str, str]) -> Planned:
     for task in sweep.tasks:
         card, place = get_task(task.name), (task.name, task.data)
         try:
-            files[place] = {name: str(path.absolute()) for name, path in locate(card, task.data, home).items()}
+            files[place] = {name: str(path.absolute()) for name, path in locate(card, task.data, home, task.own).items()}
         except DataError as error:
             raise SweepFileError(str(error), sweep.where("task")) from error
-        fingerprints[place] = fingerprint(card, task.data, home)
-        if others := differs_from_published(card, task.data, home):
+        fingerprints[place] = fingerprint(card, task.data, home, task.own)
+        if task.own is None and (others := differs_from_published(card, task.data, home)):
             log.warning(
                 "data=%s: not the published bytes of %s; the trials are keyed by the bytes that are here", task.data, ", ".join(others)
             )

@@ -16,6 +16,7 @@ from rnnbench.search.schedulers import Scheduler
 from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
 from rnnbench.sweep.fusing import Fusing
+from rnnbench.sweep.init_from import INIT_FROM
 from rnnbench.sweep.keeping import Keeping
 from rnnbench.sweep.lease import hold, is_live
 from rnnbench.sweep.mates import Mates
@@ -25,6 +26,7 @@ from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
 from rnnbench.task.catalogue import get_task, is_maximized
+from rnnbench.trial.files import BEST
 from rnnbench.trial.job import Fuse, Job
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
@@ -163,12 +165,17 @@ class Runner:
             self.planned.job(trial.spec),
             attempt=trial.attempts,
             folder=str(self.home.trial_folder(trial.key)),
+            init_from=self._init_from(trial.spec),
             limits=self.sweep.limits,
             until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
             stop_file=str(self.stop.file),
             checkpoint_every_s=self.sweep.checkpoints.every_seconds,
             baselines=trial.key in self._first,
         )
+
+    def _init_from(self, spec: TrialSpec) -> str | None:
+        key = spec.parameters.get(INIT_FROM)
+        return None if key is None else str(self.home.trial_folder(str(key)) / BEST)
 
     def _draw(self) -> None:
         slot = self._undrawn[0]

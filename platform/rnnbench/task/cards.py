@@ -25,14 +25,20 @@ class MetricCard:
     unit: str
 
 
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 @dataclass(frozen=True, config=_STRICT)
 class DataFile:
-    """A file of a data set: its place below the data home, public address, checksum and size."""
+    """A file of a data set: its place below the data home, public address, checksum and size.
+
+    The address is empty for a file that nobody publishes in this form; the checksum for one whose publisher gives none and that may change.
+    """
 
     path: str
-    url: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    size_bytes: int
+    url: str = ""
+    sha256: Sha256 | None = None
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -45,7 +51,12 @@ class Floor:
 
 @dataclass(frozen=True, config=_STRICT)
 class DataCard:
-    """A data set; embedded ones have no files, and `version` is raised by hand when what they hold changes."""
+    """A data set; embedded ones have no files, and `version` is raised by hand when what they hold changes.
+
+    Attributes:
+        files: As they are published, to be fetched.
+        or_files: Other forms of the same data, each a whole list of files, that serve as well where they are at hand.
+    """
 
     title: str
     licence: str
@@ -53,7 +64,15 @@ class DataCard:
     embedded: bool = False
     version: int = 1
     files: tuple[DataFile, ...] = ()
+    or_files: tuple[tuple[DataFile, ...], ...] = ()
     floor: Floor | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OwnDataCard:
+    """What a person's own files may be, in one line of words; and their floor and rows are found when they are read."""
+
+    accepts: str
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -74,7 +93,9 @@ class TaskCard:
     Attributes:
         version: Raised by hand when the task's numbers change; part of every trial's key.
         data: Its data sets by name.
+        own_data: What it takes of a person's own files; None: nothing.
         parameters: The `task.*` and `data.*` parameters.
+        predict: Options of `rnnbench predict`, `predict.*`; none where the task's models cannot be asked.
         module: Import path of its code.
     """
 
@@ -87,7 +108,9 @@ class TaskCard:
     default_data: str
     module: str
     parameters: tuple[Parameter, ...] = ()
+    predict: tuple[Parameter, ...] | None = None
     published: tuple[PublishedNumber, ...] = field(default=())
+    own_data: OwnDataCard | None = None
 
 
 def parse_card(text: str, module: str, where: str) -> TaskCard:
@@ -102,7 +125,10 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
     try:
         content: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
         parameters = tuple(_parameter(name, declared, where) for name, declared in content.pop("parameters", {}).items())
-        card = TypeAdapter(TaskCard).validate_python({**content, "module": module, "parameters": parameters})
+        options = content.pop("predict", None)
+        predict = None if options is None else tuple(_parameter(f"predict.{name}", one, where) for name, one in options.items())
+        found = {**content, "module": module, "parameters": parameters, "predict": predict}
+        card = TypeAdapter(TaskCard).validate_python(found)
     except YAMLError as error:
         raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
@@ -114,7 +140,7 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
 
 
 def _parameter(name: str, declared: dict[str, Any], where: str) -> Parameter:
-    if not name.startswith(("task.", "data.")):
+    if not name.startswith(("task.", "data.", "predict.")):
         raise InputError(f"{where}: parameter '{name}' must start with task. or data.")
     try:
         choices = {"choices": tuple(declared["choices"])} if "choices" in declared else {}

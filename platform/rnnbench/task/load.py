@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from rnnbench.base.parameters import Value
+from rnnbench.task.answers import Answer, Question
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import TaskData, TaskModule
 
@@ -24,6 +25,16 @@ class TaskCode(Protocol):
             parameters: Resolved `data.*` and `task.*` parameters by full name.
         Raises:
             DataError: a file cannot be used; the text names it.
+        """
+
+    def answer(self, module: TaskModule, data: TaskData, question: Question) -> Answer:
+        """What a trained model says to new input; only in tasks whose card has `predict`.
+
+        Args:
+            module: In evaluation mode.
+            data: Without splits: sizes and preparation.
+        Raises:
+            DataError: the input cannot be used.
         """
 
     def baselines(self, data: TaskData) -> dict[str, float]:

@@ -30,8 +30,8 @@ def read_data(spec: TrialSpec, files: Mapping[str, Path], splits: tuple[str, ...
 def build_module(spec: TrialSpec, data: TaskData) -> TaskModule:
     """Network and LightningModule of a trial, with the initial weights that its seed gives."""
     torch.manual_seed(child(spec.seed, "weights"))
-    network = build_network(spec.cell, data.input_size, spec.parameters)
-    module: TaskModule = load_task(spec.task).Module(network, data, spec.parameters)
+    network_of = partial(build_network, spec.cell, parameters=spec.parameters)
+    module = load_task(spec.task).Module.build(network_of, data, spec.parameters)
     module.build_optimizer = partial(build_optimizer, spec.parameters)
     return module
 

@@ -11,15 +11,16 @@ import torch
 
 from rnnbench.base.errors import TrialDiverged, TrialTimeout
 from rnnbench.base.machine import peak_bytes, restart_peak
-from rnnbench.task.module import TaskData
+from rnnbench.task.module import EVALUATION_ROWS, TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import save_checkpoint
 from rnnbench.trial.fused import can_fuse
 from rnnbench.trial.job import Cost, Job
-from rnnbench.trial.loop import EVALUATION_ROWS, evaluate
+from rnnbench.trial.loop import evaluate
 from rnnbench.trial.probe import build_trainer, measure
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.run import torch_settings
+from rnnbench.trial.trained import save_trained
 
 # An epoch that takes longer is not seen to its end.
 MAX_TRAIN_S = 2.0
@@ -60,7 +61,7 @@ def _alone(job: Job, data: TaskData) -> Cost:
     trainer.after_batch = lambda _: marks.append(time.perf_counter())
     start_s = time.perf_counter() - begun
     pulse.deadline = time.monotonic() + MAX_TRAIN_S
-    batches = len(trainer.start_epoch(len(train)))
+    batches = len(trainer.start_epoch(train))
     marks.append(time.perf_counter())
     try:
         trainer.run_epoch(train, validation.rows(torch.arange(1)))
@@ -77,7 +78,7 @@ def _alone(job: Job, data: TaskData) -> Cost:
     ended = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="rnnbench-probe-") as folder:
         state = trainer.state()
-        left = save_checkpoint(Path(folder) / "best", {"key": job.key, "spec": job.spec.to_dict(), "module": state["module"]})
+        left = save_trained(Path(folder) / "best", job.spec, state["module"], data, job.own_cell)
         start_s += time.perf_counter() - ended
         # Two of them are kept, each with the best weights so far.
         running = 2 * (save_checkpoint(Path(folder) / "last", state) + left)

@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from rnnbench.base.errors import TrialDiverged, TrialsApart
 from rnnbench.cells.models import PerModel, models
+from rnnbench.cells.network import RecurrentNetwork
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.trial.build import build_module
 from rnnbench.trial.loop import Trainer
@@ -33,8 +34,9 @@ CHECKED_ROWS = 8
 
 
 def can_fuse(module: TaskModule) -> bool:
-    """Whether a task's module trains as the contract says, from `forward` and `loss` alone."""
-    return type(module).training_step is TaskModule.training_step
+    """Whether a task's module trains as the contract says, from `forward` and `loss` alone, and all its noise is its one network's."""
+    networks = sum(isinstance(part, RecurrentNetwork) for part in module.modules())
+    return type(module).training_step is TaskModule.training_step and networks == 1
 
 
 class FusedTrainer:
@@ -69,7 +71,7 @@ class FusedTrainer:
         Raises:
             TrialInterrupted: see `Pulse.beat`.
         """
-        plans = [trainer.start_epoch(len(train)) for trainer in self.trainers]
+        plans = [trainer.start_epoch(train) for trainer in self.trainers]
         partials = [trainer.partial for trainer in self.trainers]
         done = {partial.batches for partial in partials if partial is not None}
         assert len(done) == 1, "trials in one pass stand at the same batch"
@@ -126,13 +128,13 @@ class FusedTrainer:
     def _forward(self, batch: Batch, place: int | None) -> Tensor:
         """Outputs of every model, (N, ...), for batches with a model axis at `place`, or one batch for all."""
 
-        def run(weights: dict[str, Tensor], inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Any:
-            return functional_call(self._template, weights, (Batch(inputs, targets, lengths),))
+        def run(weights: dict[str, Tensor], *parts: Tensor | None) -> Any:
+            return functional_call(self._template, weights, (Batch(*parts),))  # type: ignore[arg-type]  # the parts of a batch
 
-        of_lengths = None if batch.lengths is None else place
-        mapped = torch.vmap(run, in_dims=(0, place, place, of_lengths))
+        parts = (batch.inputs, batch.targets, batch.lengths, batch.target_lengths)
+        mapped = torch.vmap(run, in_dims=(0, *(None if part is None else place for part in parts)))
         with models([trainer.stream for trainer in self.trainers]):
-            outputs: Tensor = mapped(self._stacks, batch.inputs, batch.targets, batch.lengths)
+            outputs: Tensor = mapped(self._stacks, *parts)
         return outputs
 
     def _stack(self) -> None:
@@ -220,13 +222,15 @@ def _template(modules: Sequence[TaskModule], padded: TaskModule | None) -> TaskM
 
 def _rows(split: Batch, index: Sequence[Tensor]) -> list[Batch]:
     """The rows of each index, all cut to the longest of all."""
-    if split.lengths is None:
-        return [split.rows(rows) for rows in index]
-    longest = max(int(split.lengths[rows].max()) for rows in index)
-    return [split.rows(rows, longest) for rows in index]
+    longest, longest_target = (
+        None if lengths is None else max(int(lengths[rows].max()) for rows in index) for lengths in (split.lengths, split.target_lengths)
+    )
+    return [split.rows(rows, longest, longest_target) for rows in index]
 
 
 def _stack_batches(batches: Sequence[Batch]) -> Batch:
-    lengths = [batch.lengths for batch in batches if batch.lengths is not None]
-    inputs, targets = torch.stack([batch.inputs for batch in batches]), torch.stack([batch.targets for batch in batches])
-    return Batch(inputs, targets, torch.stack(lengths) if lengths else None)
+    def stack(name: str) -> Any:
+        parts = [getattr(batch, name) for batch in batches]
+        return None if parts[0] is None else torch.stack(parts)
+
+    return Batch(stack("inputs"), stack("targets"), stack("lengths"), stack("target_lengths"))

@@ -15,13 +15,10 @@ from torch.optim import Optimizer
 
 from rnnbench.base.errors import TrialDiverged
 from rnnbench.base.seeds import child
-from rnnbench.task.module import Batch, TaskModule
+from rnnbench.task.module import Batch, Carried, TaskModule
 from rnnbench.trial.optimizer import clip_gradients, lr_scale
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import TrialSpec
-
-# Rows of an evaluation batch; totals are added in float64, so it bounds memory and does not change a metric beyond rounding.
-EVALUATION_ROWS = 512
 
 Weights = dict[str, torch.Tensor]
 
@@ -57,13 +54,15 @@ class Partial:
         batches: Batches done.
         sums: Of the loss over rows, of the gradient's norm, and of clipped steps.
         train_s: Seconds inside training steps of this epoch, before this process took it up.
-        random_state: Of the stream that dropout draws from; filled in for a checkpoint.
+        random_state: Of the stream that dropout draws from; filled in for a checkpoint, as is
+        carried: what the module carries from batch to batch.
     """
 
     batches: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     train_s: float = 0.0
     random_state: torch.Tensor | None = None
+    carried: Carried | None = None
 
     def __post_init__(self) -> None:
         """Nothing waits to be summed."""
@@ -74,9 +73,10 @@ class Partial:
         self._waiting.append((rows, loss, norm, clipped))
         self.batches += 1
 
-    def state(self, stream: torch.Generator) -> dict[str, Any]:
+    def state(self, stream: torch.Generator, carried: Carried | None) -> dict[str, Any]:
         """Plain values and tensors that make an equal one."""
-        return {"batches": self.batches, "sums": self.totals(), "train_s": self.train_s, "random_state": stream.get_state()}
+        place = {"batches": self.batches, "sums": self.totals(), "train_s": self.train_s}
+        return place | {"random_state": stream.get_state(), "carried": carried}
 
     def totals(self) -> list[float]:
         """The sums over all batches so far."""
@@ -139,7 +139,7 @@ class Trainer:
             TrialDiverged: the loss, the gradient's norm or a validation metric is not finite.
             TrialTimeout, TrialInterrupted: see `Pulse.beat`.
         """
-        batches = self.start_epoch(len(train))
+        batches = self.start_epoch(train)
         partial = self.partial
         assert partial is not None, "an epoch has been started"
         before_s = partial.train_s
@@ -155,7 +155,7 @@ class Trainer:
             self.after_batch(self)
         return self.end_epoch(len(train), evaluate(self.module, validation, self._pulse))
 
-    def start_epoch(self, num_rows: int) -> Sequence[torch.Tensor]:
+    def start_epoch(self, train: Batch) -> Sequence[torch.Tensor]:
         """The epoch's batches, as row numbers; sets the learning rate and the random stream, or goes on within the epoch."""
         parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
         assert isinstance(batch_size, int)
@@ -166,11 +166,12 @@ class Trainer:
         if self.partial is None:
             self.partial = Partial()
             self.stream.manual_seed(child(self.spec.seed, "dropout", epoch))
+            self.module.carried = None
         elif self.partial.random_state is not None:
             self.stream.set_state(self.partial.random_state)
+            self.module.carried = self.partial.carried
         order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
-        batches: Sequence[torch.Tensor] = torch.randperm(num_rows, generator=order).split(batch_size)
-        return batches
+        return self.module.plan_epoch(train, batch_size, order)
 
     def clear_gradients(self) -> None:
         """Before a backward pass: what `zero_grad` does, which asks the profiler about it each time."""
@@ -209,7 +210,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values that `restore` reads back, after any batch or epoch."""
-        partial = None if self.partial is None else self.partial.state(self.stream)
+        partial = None if self.partial is None else self.partial.state(self.stream, self.module.carried)
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -245,13 +246,15 @@ class Trainer:
 def evaluate(module: TaskModule, split: Batch, pulse: Pulse) -> dict[str, float]:
     """The task's metrics over a whole split, without gradients or dropout."""
     module.eval()
+    module.carried = None
     totals: dict[str, float] = {}
     with torch.inference_mode():
-        for rows in torch.arange(len(split)).split(EVALUATION_ROWS):
+        for rows in module.plan_evaluation(split):
             pulse.beat()
             batch = split.rows(rows)
             for name, total in module.totals(module(batch), batch).items():
                 totals[name] = totals.get(name, 0.0) + float(total)
+    module.carried = None
     return module.metrics(totals)
 
 

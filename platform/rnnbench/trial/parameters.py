@@ -21,6 +21,16 @@ OPTIMIZER_PARAMETERS = (
 
 TRAINING_PARAMETERS = (
     Parameter("training.batch_size", "int", 64, "sequences in a step", low=1, high=1_000_000),
+    Parameter(
+        "training.init_from",
+        "text",
+        None,
+        "SWEEP or SWEEP/TRIAL: a trained model whose embedding and recurrent weights the training starts from",
+        is_later=True,
+    ),
+    Parameter(
+        "training.bucketing", "bool", False, "whether sequences of similar length share a batch: less padding, less random", is_later=True
+    ),
     Parameter("training.clip_norm", "float", None, "largest gradient norm, clipped after backward; null: no clipping", above=0.0),
     Parameter(
         "training.clip_value", "float", None, "largest absolute gradient entry, clipped after backward; null: no clipping", above=0.0

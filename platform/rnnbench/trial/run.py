@@ -17,11 +17,12 @@ from rnnbench.task.catalogue import get_task
 from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
-from rnnbench.trial.checkpoint import candidates, save_checkpoint, save_rotating
+from rnnbench.trial.checkpoint import candidates, save_rotating
 from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
 from rnnbench.trial.pulse import Pulse
+from rnnbench.trial.trained import load_trained, save_trained
 from rnnbench.trial.watchdog import guarded
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,10 @@ class Attempt:
     def _trainer(self, data: TaskData) -> Trainer:
         metric, maximize = self.card.metric.name, self.card.metric.direction == "max"
         module = build_module(self.job.spec, data)
+        if self.job.init_from is not None:
+            source = load_trained(Path(self.job.init_from))
+            taken = module.start_from(source.module, source.data)
+            log.info("starts from %s: %s", self.job.init_from, ", ".join(taken))
         return Trainer(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
         )
@@ -158,7 +163,7 @@ class Attempt:
     def end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
         """Saves the best weights, tests where it may, and the outcome."""
         spec, progress = self.job.spec, trainer.progress
-        save_checkpoint(Path(self.job.folder) / BEST, {"key": self.job.key, "spec": spec.to_dict(), "module": progress.best_weights})
+        save_trained(Path(self.job.folder) / BEST, spec, progress.best_weights, data, self.job.own_cell)
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
         outcome["data"] = dict(data.facts)
         if self.job.baselines:
@@ -169,7 +174,10 @@ class Attempt:
         if spec.stage == "confirm":
             self.send({"kind": "test_opened"})
             trainer.module.load_state_dict(progress.best_weights)
-            outcome["test"] = evaluate(trainer.module, read_data(spec, self.job.paths(), ("test",)).splits["test"], self.pulse)
+            test = read_data(spec, self.job.paths(), ("test",)).splits["test"]
+            outcome["test"] = evaluate(trainer.module, test, self.pulse)
+            with torch.inference_mode():
+                outcome["examined"] = trainer.module.examine(test)
         remove_rotating(self.last)
         return outcome
 
