@@ -35,7 +35,7 @@ def status(
             return
         from rnnbench.cli.live import score_table
 
-        output().print(score_table(_standings(ledger, name)))
+        output().print(score_table(read_standings(ledger, name)))
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -79,7 +79,7 @@ def show(
             if as_json:
                 print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(ledger, name)})
                 return
-            _print_sweep(sweep.text, _standings(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
+            _print_sweep(sweep.text, read_standings(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
             return
         trial = ledger.get_trial(name, key)
         epochs = ledger.epochs([trial.key]).get(trial.key, [])
@@ -111,7 +111,7 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
     from rnnbench.task.catalogue import get_task
 
     seconds = ledger.get_sweep(name).session_s
-    lanes = _standings(ledger, name)
+    lanes = read_standings(ledger, name)
     return status_json(name, lanes, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
 
 
@@ -148,7 +148,8 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
     return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
 
 
-def _standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
+def read_standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
+    """How a sweep stands, by task and cell; what a dead driver left behind does not run, whatever the ledger's last word was."""
     from rnnbench.sweep.lease import is_live
     from rnnbench.task.catalogue import is_maximized
 

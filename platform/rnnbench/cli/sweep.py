@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from rnnbench.sweep.forecast import Forecast
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
-    from rnnbench.sweep.runner import Runner
     from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
@@ -247,7 +246,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.packing import Packing
     from rnnbench.sweep.runner import Runner
-    from rnnbench.sweep.scoreboard import total
+    from rnnbench.sweep.scoreboard import Scoreboard, total
     from rnnbench.sweep.stop import Stop
 
     name, console = planned.sweep.name, people()
@@ -276,6 +275,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
             return _stopped(name, place, stop)
+        runner.board = Scoreboard(())  # the report reads every trial, and nobody needs them twice
         report = _report(ledger, name, place.home)
         if mirror:
             is_server = bool(place.tracking_uri) and not str(place.tracking_uri).startswith(("sqlite:", "file:"))
@@ -288,21 +288,23 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     finally:
         if mirror:
             mirror.stop()
-    return _finish(runner, ledger, place, report, as_json=as_json)
+    return _finish(ledger, name, place, report, as_json=as_json)
 
 
-def _finish(runner: "Runner", ledger: "Ledger", place: Place, report: "ReportFiles", *, as_json: bool) -> int:
+def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles", *, as_json: bool) -> int:
     from rnnbench.cli.live import score_table, seconds
+    from rnnbench.cli.results import read_standings
     from rnnbench.ledger.records import Status
     from rnnbench.sweep.scoreboard import total
 
-    name, counts = runner.sweep.name, total(runner.board.lanes())
+    lanes = read_standings(ledger, name)
+    counts = total(lanes)
     if as_json:
         print_json(_status(ledger, name))
     else:
         console = output()
-        console.print(score_table(runner.board.lanes()))
-        _print_failures(console, runner, place.home)
+        console.print(score_table(lanes))
+        _print_failures(console, ledger, name, place.home)
         for words_of_one in report.answers:
             console.print(f"\n{words_of_one}", markup=False)
         console.print(f"\nfinished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
@@ -310,17 +312,17 @@ def _finish(runner: "Runner", ledger: "Ledger", place: Place, report: "ReportFil
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
-def _print_failures(console: Any, runner: "Runner", home: "Home") -> None:
+def _print_failures(console: Any, ledger: "Ledger", name: str, home: "Home") -> None:
     from rnnbench.base.names import printable
     from rnnbench.ledger.records import Status
 
-    failed = [trial for trial in runner.board.trials.values() if trial.status == Status.FAILED]
+    failed = ledger.trials(name, statuses=[Status.FAILED])
     for trial in failed[:MAX_LISTED_FAILURES]:
         last_line = (trial.error or "").rstrip().rpartition("\n")[2]
         words = f"failed: {trial.spec.cell} {trial.key[:8]} ({trial.category}) {printable(last_line, 160)}"
         console.print(words, markup=False, soft_wrap=True)
     if failed:
-        flag, name = home_flag(home), runner.sweep.name
+        flag = home_flag(home)
         more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
         console.print(
             f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{flag}; again: {command()} resume {name} --retry-failed{flag}",

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 _TAG = "$float"
+# Longer texts are rarely the same in two trials.
+_SHORT = 100
 
 
 def encode(value: Any) -> Any:
@@ -17,7 +20,9 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """What `encode` was given (tuples as lists)."""
+    """What `encode` was given (tuples as lists); the names and short words that trials have in common are one object in memory."""
     if isinstance(value, dict):
-        return float(value[_TAG]) if value.keys() == {_TAG} else {key: decode(item) for key, item in value.items()}
+        return float(value[_TAG]) if value.keys() == {_TAG} else {intern(key): decode(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return intern(value) if len(value) <= _SHORT else value
     return [decode(item) for item in value] if isinstance(value, list) else value

@@ -41,6 +41,8 @@ Decided = tuple[str, int, str, Mapping[str, Plain]]
 REOPENED = {"status": Status.PENDING, "failures": 0, "error": None, "category": None, "ended_at": None}
 # SQLite takes at most 32766 variables in a statement.
 _CHUNK = 5000
+# Rows that are read at once.
+_PART = 500
 
 
 class Ledger:
@@ -280,12 +282,12 @@ class Ledger:
         with self._transaction() as session:
             return [_sweep_record(row) for row in session.scalars(select(SweepRow).order_by(SweepRow.created_at, SweepRow.name))]
 
-    def trials(self, name: str, keys: Sequence[str] | None = None) -> list[TrialRecord]:
-        """A sweep's trials, or those of some keys, in the order of its plan."""
+    def trials(self, name: str, keys: Sequence[str] | None = None, statuses: Sequence[Status] = ()) -> list[TrialRecord]:
+        """A sweep's trials, or those of some keys or statuses, in the order of its plan."""
         with self._transaction() as session:
             if keys is None:
-                return self._trials(session, name)
-            return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk)]
+                return self._trials(session, name, statuses=statuses)
+            return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk, statuses=statuses)]
 
     def standings(self, name: str, live: Collection[str], maximized: Callable[[str], bool]) -> list[LaneStanding]:
         """How a sweep stands, by task and cell in the plan's order; the database counts, so ten thousand trials take as long as ten.
@@ -349,9 +351,10 @@ class Ledger:
         found: dict[str, list[EpochRecord]] = {}
         with self._transaction() as session:
             for chunk in _chunks(keys):
-                query = select(EpochRow).where(EpochRow.trial_key.in_(chunk)).order_by(EpochRow.trial_key, EpochRow.epoch)
-                for row in session.scalars(query):
-                    found.setdefault(row.trial_key, []).append(EpochRecord(row.epoch, row.wall_s, decode(row.metrics)))
+                query = select(EpochRow.trial_key, EpochRow.epoch, EpochRow.wall_s, EpochRow.metrics)
+                query = query.where(EpochRow.trial_key.in_(chunk)).order_by(EpochRow.trial_key, EpochRow.epoch)
+                for key, epoch, wall_s, metrics in session.execute(query.execution_options(yield_per=_PART)):
+                    found.setdefault(key, []).append(EpochRecord(epoch, wall_s, decode(metrics)))
         return found
 
     def counts(self, name: str) -> Counter[Status]:
@@ -468,7 +471,9 @@ class Ledger:
             query = query.where(TrialRow.key.in_(keys))
         if lock:
             query = query.with_for_update(of=TrialRow, skip_locked=True)
-        return [_trial_record(trial, place) for trial, place in session.execute(query.limit(limit))]
+        # In parts: a buffer of all rows would take three times the memory of what is made of them.
+        rows = session.execute(query.limit(limit).execution_options(yield_per=_PART))
+        return [_trial_record(trial, place) for trial, place in rows]
 
 
 def _without_num_samples(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -511,7 +516,7 @@ def _trial_record(row: TrialRow, place: PlannedRow) -> TrialRecord:
         key=row.key,
         group_key=row.group_key,
         position=place.position,
-        spec=replace(TrialSpec.from_dict(row.spec), draw=place.draw, replicate=place.replicate),
+        spec=replace(TrialSpec.from_dict(decode(row.spec)), draw=place.draw, replicate=place.replicate),
         status=Status(row.status),
         reused=place.reused,
         attempts=row.attempts,

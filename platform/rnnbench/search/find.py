@@ -13,13 +13,14 @@ def find_sweep_file(name: str) -> Path:
     """The path of a sweep file.
 
     Args:
-        name: A path to a file, or a shipped file's name without `.yaml`.
+        name: A path to a file, or a shipped file's name without `.yaml`, with its folder: lstm, results/sst2.
     Raises:
         InputError: neither; the text has the nearest name.
     """
     if Path(name).is_file():
         return Path(name)
-    shipped = {item.name.removesuffix(".yaml"): Path(str(item)) for item in files(PACKAGE).iterdir() if item.name.endswith(".yaml")}
+    folder = Path(str(files(PACKAGE)))
+    shipped = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
     if name in shipped:
         return shipped[name]
     if "/" in name or name.endswith((".yaml", ".yml")):

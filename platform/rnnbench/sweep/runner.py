@@ -93,6 +93,7 @@ class Runner:
 
     def _read(self) -> None:
         name = self.sweep.name
+        self.board = Scoreboard(())  # of ten thousand trials there is room for one copy, not for two
         trials = self.ledger.trials(name)
         self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
         self.board = Scoreboard(trials, self._undrawn, self.sweep.replicates)

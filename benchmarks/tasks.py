@@ -1,0 +1,159 @@
+"""The results of docs/results.md: runs the sweeps of search_spaces/results/ and writes each cell's test value beside its floor and bar.
+
+Run: python benchmarks/tasks.py [NAME ...] [--home runs/results]. A sweep that is finished is not run again, one that was stopped goes on;
+what the ledger says of each goes to benchmarks/results/tasks.json, and from there to docs/results.md. --write only writes the page.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from common import RNNBENCH, machine
+from ruamel.yaml import YAML
+
+from rnnbench.base.home import Home
+from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.ledger.store import Ledger
+from rnnbench.report.statistics import t_interval
+from rnnbench.task.catalogue import get_task, is_maximized
+
+ROOT = Path(__file__).parents[1]
+SWEEPS = ROOT / "search_spaces" / "results"
+FOUND = ROOT / "benchmarks" / "results" / "tasks.json"
+PAGE = ROOT / "docs" / "results.md"
+HEAD = """# Results
+
+What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by
+`python benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by
+validation was trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 %
+interval (Student's t). The floor is what a method without a recurrent network reaches on the test split (from the task's card, in the
+card's metric), the bar what this project asks of itself. Seconds are the whole command's, all cells together.
+
+"""
+
+
+def run(name: str, home: Path) -> None:
+    """Runs one sweep to its end, or on to it."""
+    command = [*RNNBENCH, "sweep", str(SWEEPS / f"{name}.yaml"), "--home", str(home), "--tracking-uri", "none"]
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode not in (0, 3):
+        sys.exit(f"sweep {name} ended with {done.returncode}")
+
+
+def numbers(trials: list[TrialRecord], metric: str, split: str) -> list[float]:
+    """The row's number of each trial."""
+    if split == "validation":
+        return [float(trial.outcome["metrics"][metric]) for trial in trials]
+    found = [{**(trial.outcome["test"] or {}), **(trial.outcome.get("examined") or {})} for trial in trials]
+    return [float(one[metric]) for one in found]
+
+
+def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
+    """What the ledger says of one sweep: each cell's confirmed value, its trials and settings."""
+    name, split = row["sweep"], row.get("split", "test")
+    trials = [trial for trial in ledger.trials(name) if trial.status == Status.COMPLETED]
+    record, task = ledger.get_sweep(name), trials[0].task
+    sign = 1.0 if is_maximized(task) else -1.0
+    cells = []
+    for cell in dict.fromkeys(trial.cell for trial in trials):
+        of_cell = [trial for trial in trials if trial.cell == cell]
+        groups: dict[str, list[TrialRecord]] = {}
+        for trial in of_cell:
+            if trial.stage == "confirm":
+                groups.setdefault(trial.group_key, []).append(trial)
+        winner = max(groups.values(), key=lambda group: statistics.fmean(sign * (trial.best or 0.0) for trial in group))
+        values = numbers(winner, row["metric"], split)
+        interval = t_interval(values)
+        cells.append(
+            {
+                "cell": cell,
+                "value": statistics.fmean(values),
+                "interval": asdict(interval) if interval else None,
+                "values": values,
+                "trials": sum(trial.stage == "search" for trial in of_cell),
+                "keys": [trial.key for trial in winner],
+                "num_parameters": winner[0].outcome["num_parameters"],
+                "parameters": dict(winner[0].spec.parameters),
+                "seconds_a_trial": statistics.median(trial.wall_s or 0.0 for trial in winner),
+            }
+        )
+    found = {**row, "task": task, "data": trials[0].spec.data, "seconds": record.session_s, "cells": cells, "machine": machine()}
+    return found | {"revision": record.environment.get("revision"), "fingerprint": trials[0].spec.data_fingerprint}
+
+
+def verdict(row: dict[str, Any], value: float) -> str:
+    """Whether a value meets the row's bar and its task's floor."""
+    sign = 1.0 if row["better"] == "max" else -1.0
+    card = get_task(row["task"])
+    floor = card.data[row["data"]].floor if row["data"] in card.data else None
+    words = []
+    if "bar" in row:
+        words.append("met" if sign * value >= sign * row["bar"] else "not met")
+    if floor is not None and card.metric.name == row["metric"] and sign * value <= sign * floor.value:
+        words.append("under the floor")
+    return ", ".join(words) or "-"
+
+
+def page(found: dict[str, dict[str, Any]]) -> str:
+    """The document."""
+    lines = ["| sweep | task, data | cell | value | floor | bar | verdict | draws | weights | seconds |", f"|{'---|' * 10}"]
+    for row in found.values():
+        card = get_task(row["task"])
+        floor = card.data[row["data"]].floor if row["data"] in card.data else None
+        shown = f"{floor.value:g} ({floor.baseline})" if floor and card.metric.name == row["metric"] else "-"
+        sign = -1.0 if row["better"] == "max" else 1.0
+        for place, cell in enumerate(sorted(row["cells"], key=lambda one: sign * one["value"])):
+            first = place == 0
+            interval = cell["interval"]
+            around = f" ({interval['low']:.4g} to {interval['high']:.4g}, {interval['count']} seeds)" if interval else " (1 seed)"
+            where = f"[{row['sweep']}](../search_spaces/results/{row['sweep']}.yaml)" if first else ""
+            split = f" {row['split']}" if "split" in row else ""
+            lines.append(
+                f"| {where} | {row['task'] + ', ' + row['data'] if first else ''} | {cell['cell']} | {row['metric']}{split} "
+                f"{cell['value']:.4g}{around} | {shown if first else ''} | {row.get('bar', '-') if first else ''} | "
+                f"{verdict(row, cell['value'])} | {cell['trials']} | {cell['num_parameters']} | {row['seconds']:.0f} |"
+                if first
+                else f"| | | {cell['cell']} | {row['metric']}{split} {cell['value']:.4g}{around} | | | {verdict(row, cell['value'])} | "
+                f"{cell['trials']} | {cell['num_parameters']} | |"
+            )
+    machines = {json.dumps(row["machine"], sort_keys=True): row["machine"] for row in found.values()}
+    lines += ["", "Machines and versions:", ""]
+    lines += [
+        f"- {one['processor']}, {one['cpus']} cores, Python {one['python']}, "
+        + ", ".join(f"{name} {version}" for name, version in one["versions"].items())
+        for one in machines.values()
+    ]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Runs what was asked for and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--home", type=Path, default=ROOT / "runs" / "results")
+    parser.add_argument("--write", action="store_true", help="only write the page from what was found before")
+    given = parser.parse_args()
+    rows = YAML(typ="safe").load((ROOT / "benchmarks" / "tasks.yaml").read_text())
+    known = {row["sweep"]: row for row in rows}
+    if unknown := [name for name in given.names if name not in known]:
+        sys.exit(f"no row {unknown[0]}; there are {', '.join(known)}")
+    found: dict[str, dict[str, Any]] = json.loads(FOUND.read_text()) if FOUND.exists() else {}
+    for name in [] if given.write else given.names or known:
+        for before in [known[name]["after"]] if "after" in known[name] else []:
+            run(before, given.home)
+        run(name, given.home)
+        with Ledger.open(Home(given.home.absolute()).ledger_url) as ledger:
+            found[name] = read(known[name], ledger)
+        ordered = {row: found[row] for row in known if row in found}
+        FOUND.write_text(json.dumps(ordered, indent=1) + "\n")
+        PAGE.write_text(page(ordered))
+    PAGE.write_text(page({row: found[row] for row in known if row in found}))
+
+
+if __name__ == "__main__":
+    main()
