@@ -173,7 +173,7 @@ def sweep(
     if forecast:
         print_forecast(people(), forecast)
     with open_ledger(place.home, db, must_exist=False) as ledger:
-        planned.record(ledger, sys.argv)
+        planned = planned.record(ledger, sys.argv)
         sys.exit(_run(planned, ledger, place, as_json))
 
 
@@ -202,7 +202,7 @@ def resume(
     with open_ledger(place.home, db) as ledger:
         record = ledger.get_sweep(name)
         planned = plan_sweep(read_settings(record.settings, Path(record.path), record.text), os.environ)
-        planned.record(ledger, sys.argv)
+        planned = planned.record(ledger, sys.argv)
         if retry_failed:
             people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)
         sys.exit(_run(planned, ledger, place, as_json))
@@ -246,7 +246,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.packing import Packing
     from rnnbench.sweep.runner import Runner
-    from rnnbench.sweep.scoreboard import Scoreboard, total
+    from rnnbench.sweep.scoreboard import total
     from rnnbench.sweep.stop import Stop
 
     name, console = planned.sweep.name, people()
@@ -275,7 +275,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
             return _stopped(name, place, stop)
-        runner.board = Scoreboard(())  # the report reads every trial, and nobody needs them twice
+        runner.forget()
         report = _report(ledger, name, place.home)
         if mirror:
             is_server = bool(place.tracking_uri) and not str(place.tracking_uri).startswith(("sqlite:", "file:"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
     files = ReportFiles(out / "report.html", out / "report.md", out / "report.json", tuple(figures), note, answers)
     write_atomic(files.markdown, markdown)
-    write_atomic(files.json, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_atomic(files.json, chain(json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(document), "\n"))
     write_atomic(files.html, html)
     return files
 

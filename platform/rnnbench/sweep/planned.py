@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DataError, SweepFileError
@@ -46,11 +46,13 @@ class Planned:
         files = self.files[spec.task, spec.data]
         return Job(spec.key(), 1, spec, files, "", threads=self.sweep.resources.cpus, own_cell=asdict(own) if own else None)
 
-    def record(self, ledger: "Ledger", arguments: Sequence[str]) -> None:
+    def record(self, ledger: "Ledger", arguments: Sequence[str]) -> "Planned":
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.
 
         Args:
             arguments: The command line, for the report.
+        Returns:
+            The same without its trials, which need not be held twice.
         Raises:
             PlanChangedError: a sweep of that name has another plan.
         """
@@ -58,6 +60,7 @@ class Planned:
         record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment(arguments), utc_now())
         slots = [(slot.task, slot.cell, slot.draw) for slot in self.slots]
         ledger.record_sweep(record, self.specs, slots, sweep.replicates)
+        return replace(self, specs=())
 
 
 def plan_sweep(sweep: SweepFile, environ: Mapping[str, str]) -> Planned:

@@ -9,6 +9,7 @@ from typing import Any
 from rnnbench.base.errors import DiskFullError, LeaseLostError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
+from rnnbench.base.machine import return_freed_memory
 from rnnbench.ledger.records import FINAL, EpochRecord, Lane, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.plan import Scored, num_points, plan_confirm
@@ -16,7 +17,7 @@ from rnnbench.search.schedulers import Scheduler
 from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
 from rnnbench.sweep.fusing import Fusing
-from rnnbench.sweep.init_from import INIT_FROM
+from rnnbench.sweep.init_from import source_keys, source_path
 from rnnbench.sweep.keeping import Keeping
 from rnnbench.sweep.lease import hold, is_live
 from rnnbench.sweep.mates import Mates
@@ -26,7 +27,6 @@ from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
 from rnnbench.task.catalogue import get_task, is_maximized
-from rnnbench.trial.files import BEST
 from rnnbench.trial.job import Fuse, Job
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
@@ -91,9 +91,16 @@ class Runner:
         """Whether every planned trial has ended and nothing is still to be drawn or confirmed."""
         return not self.board.open and not self._undrawn and not self._confirmation()
 
+    def forget(self) -> None:
+        """Lets go of every trial: the ledger has them all, and whoever reads them next needs the room."""
+        self.board, self._mates = Scoreboard(()), Mates(self.fusing.may_fuse)
+        self._rungs: Rungs | None = None
+        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: True)
+        return_freed_memory()
+
     def _read(self) -> None:
         name = self.sweep.name
-        self.board = Scoreboard(())  # of ten thousand trials there is room for one copy, not for two
+        self.forget()
         trials = self.ledger.trials(name)
         self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
         self.board = Scoreboard(trials, self._undrawn, self.sweep.replicates)
@@ -102,11 +109,15 @@ class Runner:
         for trial in trials:
             firsts.setdefault((trial.spec.task, trial.spec.data), trial.key)
         self._first = set(firsts.values())
-        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: len(self.ledger.holders(key)) > 1)
+        self._keeping = Keeping(self.home, self.sweep.checkpoints, self._is_needed)
         self._keeping.add(trials)
         self._mates = Mates(self.fusing.may_fuse)
         self._mates.add(trials)
         self._rungs = self._read_rungs(self.sweep.scheduler, trials) if self.sweep.scheduler else None
+
+    def _is_needed(self, key: str) -> bool:
+        """Whether the model of a trial of this sweep may be needed outside of it."""
+        return len(self.ledger.holders(key)) > 1 or key in source_keys(self.ledger)
 
     def _read_rungs(self, scheduler: Scheduler, trials: list[TrialRecord]) -> Rungs:
         total = num_points(self.sweep.search, self.sweep.space) if self.planned.slots else None
@@ -166,17 +177,13 @@ class Runner:
             self.planned.job(trial.spec),
             attempt=trial.attempts,
             folder=str(self.home.trial_folder(trial.key)),
-            init_from=self._init_from(trial.spec),
+            init_from=source_path(trial.spec, self.home),
             limits=self.sweep.limits,
             until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
             stop_file=str(self.stop.file),
             checkpoint_every_s=self.sweep.checkpoints.every_seconds,
             baselines=trial.key in self._first,
         )
-
-    def _init_from(self, spec: TrialSpec) -> str | None:
-        key = spec.parameters.get(INIT_FROM)
-        return None if key is None else str(self.home.trial_folder(str(key)) / BEST)
 
     def _draw(self) -> None:
         slot = self._undrawn[0]
