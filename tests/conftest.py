@@ -25,6 +25,7 @@ def long(pytestconfig: pytest.Config) -> bool:
 
 
 ROOT = Path(__file__).resolve().parent.parent
+ASKING = ROOT / "tests" / "integration" / "asking"
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,20 @@ def data_home() -> Path:
     if not home.is_dir():
         pytest.skip(f"needs real data: {home} is not there, set RNNBENCH_DATA")
     return home.resolve()
+
+
+@pytest.fixture(scope="module")
+def asked_tasks() -> Iterator[None]:
+    """Two tasks of another package whose models can be asked, for the tests of one module: asked_letters (lines), asked_series (files)."""
+    from rnnbench.task.catalogue import list_tasks
+
+    list_tasks.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ASKING))
+        # For the processes that a test starts.
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ASKING), os.environ.get("PYTHONPATH")])))
+        yield
+    list_tasks.cache_clear()
 
 
 @pytest.fixture(scope="session")

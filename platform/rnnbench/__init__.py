@@ -1,3 +1,24 @@
 """rnnbench: which recurrent network, with what settings, how sure, at what budget."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnbench.trial.trained import Trained
+
 __version__ = "0.1.0"
+
+
+def load(place: str | Path, home: str | Path | None = None, *, run_own_cell: bool = False) -> "Trained":
+    """A trained model, ready to be asked: `rnnbench.load("lm").ask("To be", length=100).text`.
+
+    Args:
+        place: `SWEEP` (its best confirmed model), `SWEEP/TRIAL`, or a folder that `rnnbench export` wrote.
+        home: Results folder of the sweep (default: $RNNBENCH_HOME, else ./runs).
+        run_own_cell: Whether an exported cell of its author's own may run: it is code.
+    Raises:
+        RnnbenchError: there is no such model, or it cannot be used; one line says why.
+    """
+    from rnnbench.sweep.models import load_model
+
+    return load_model(place, home, run_own_cell=run_own_cell)

@@ -12,24 +12,34 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from rnnbench.base.canonical import Plain
 from rnnbench.base.parameters import Value
 from rnnbench.base.seeds import child
+from rnnbench.task.memory import examine_lengths, get_int
 from rnnbench.task.module import Batch, TaskData, TaskModule
+from rnnbench.task.splits import nested_rows
 
 EVALUATION_ROWS = 1000
+# Of always answering 1, the mean: the variance of a sum of two U[0, 1].
+MEMORYLESS = 1 / 6
 
 
 def read_data(files: Mapping[str, Path], data: str, parameters: Mapping[str, Value], splits: Sequence[str]) -> TaskData:
-    """Generated sequences; each split has a random stream of its own."""
-    length, num_train, seed = (parameters[name] for name in ("task.length", "task.num_train", "data.seed"))
-    assert isinstance(length, int), "checked when the sweep file was read"
-    assert isinstance(num_train, int), "checked when the sweep file was read"
-    assert isinstance(seed, int), "checked when the sweep file was read"
+    """Generated sequences; each split has a random stream of its own, and the test split `task.test_length` steps."""
+    length, num_train, seed = (get_int(parameters, name) for name in ("task.length", "task.num_train", "data.seed"))
+    test_length, fraction = parameters.get("task.test_length") or length, parameters.get("data.train_fraction", 1.0)
+    assert isinstance(test_length, int), "checked when the sweep file was read"
+    assert isinstance(fraction, float), "checked when the sweep file was read"
     batches = {}
     for name in splits:
-        generator = torch.Generator().manual_seed(child(seed, "adding", length, name))
-        batches[name] = draw_sequences(num_train if name == "train" else EVALUATION_ROWS, length, generator)
-    facts = {f"{name} rows": len(batch) for name, batch in batches.items()} | {"steps": length, "always predicting 1 (closed form)": 1 / 6}
+        steps = test_length if name == "test" else length
+        generator = torch.Generator().manual_seed(child(seed, "adding", steps, name))
+        batches[name] = draw_sequences(num_train if name == "train" else EVALUATION_ROWS, steps, generator)
+    if "train" in batches and fraction < 1:
+        batches["train"] = batches["train"].rows(torch.from_numpy(nested_rows(num_train, fraction, child(seed, "adding", "part"))))
+    facts = {f"{name} rows": len(batch) for name, batch in batches.items()} | {"steps": length, "memoryless": MEMORYLESS}
+    if test_length != length:
+        facts["steps of the test"] = test_length
     return TaskData(batches, input_size=2, output_size=1, facts=facts)
 
 
@@ -69,8 +79,13 @@ class Module(TaskModule):
         mse = totals["squared"] / totals["rows"]
         return {"mse": mse, "loss": mse}
 
+    def examine(self, split: Batch) -> dict[str, Plain]:
+        """The error at the training length and at the test length."""
+        trained = read_data({}, "generated", {**self.task_parameters, "task.test_length": None}, ("test",)).splits["test"]
+        return examine_lengths(self, "mse", trained, split)
+
 
 def baselines(data: TaskData) -> dict[str, float]:
-    """Validation error of always predicting 1, the mean of the sum of two U[0, 1] (its expectation is 1/6)."""
+    """Validation error of always predicting 1, the mean of the sum of two U[0, 1]: in closed form, and on these sequences."""
     targets = data.splits["validation"].targets
-    return {"always predicting 1": float(mse_loss(torch.ones_like(targets), targets))}
+    return {"memoryless": MEMORYLESS, "always predicting 1": float(mse_loss(torch.ones_like(targets), targets))}

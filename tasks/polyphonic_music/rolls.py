@@ -1,4 +1,4 @@
-"""Piano rolls: T x 88 arrays of 0 and 1, read from a .mat file or generated."""
+"""Piano rolls: T x 88 arrays of 0 and 1, from a .mat file or generated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,11 @@ from scipy.io import loadmat
 from rnnbench.base.errors import DataError
 
 NUM_KEYS = 88
+# The MIDI number of the first key, A0.
+LOWEST = 21
 _NAMES = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 
-Roll = NDArray[np.float32]
+Roll = NDArray[np.uint8]
 
 
 def read_rolls(path: Path, splits: Sequence[str]) -> dict[str, list[Roll]]:
@@ -32,7 +34,7 @@ def read_rolls(path: Path, splits: Sequence[str]) -> dict[str, list[Roll]]:
         pieces = [np.asarray(piece) for piece in np.asarray(content[_NAMES[name]]).reshape(-1)]
         if not pieces:
             raise DataError(f"{path}: '{_NAMES[name]}' is empty")
-        found[name] = [_check(piece, f"{path}: piece {number} of '{_NAMES[name]}'") for number, piece in enumerate(pieces, 1)]
+        found[name] = [check_roll(piece, f"{path}: piece {number} of '{_NAMES[name]}'") for number, piece in enumerate(pieces, 1)]
     return found
 
 
@@ -44,7 +46,7 @@ def draw_arpeggios(num_pieces: int, seed: int) -> list[Roll]:
     rng = np.random.default_rng(seed)
     pieces = []
     for _ in range(num_pieces):
-        roll = np.zeros((int(rng.integers(32, 65)), NUM_KEYS), dtype=np.float32)
+        roll = np.zeros((int(rng.integers(32, 65)), NUM_KEYS), dtype=np.uint8)
         chords = [_chord(rng) for _ in range(4)]
         broken, frames_per_chord = bool(rng.integers(2)), 4 * int(rng.integers(1, 3))
         for frame in range(len(roll)):
@@ -61,10 +63,15 @@ def _chord(rng: np.random.Generator) -> tuple[int, list[int]]:
     return root - 24, [root, root + third, root + 7]
 
 
-def _check(piece: NDArray[np.generic], where: str) -> Roll:
+def check_roll(piece: NDArray[np.generic], where: str) -> Roll:
+    """A piano roll of two frames or more.
+
+    Raises:
+        DataError: another shape, or values other than 0 and 1.
+    """
     if piece.ndim != 2 or piece.shape[1] != NUM_KEYS or piece.shape[0] < 2:
         shape = "x".join(map(str, piece.shape))
         raise DataError(f"{where} is {shape or 'one number'}, must be T x {NUM_KEYS} with at least 2 frames")
     if piece.dtype.kind not in "buif" or not np.isin(piece, (0, 1)).all():
         raise DataError(f"{where} holds values other than 0 and 1")
-    return piece.astype(np.float32)
+    return piece.astype(np.uint8)

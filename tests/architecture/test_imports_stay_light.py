@@ -12,6 +12,7 @@ PLAIN_MODULES = (
     "rnnbench.cells.table",
     "rnnbench.cells.network_parameters",
     "rnnbench.task.catalogue",
+    "rnnbench.task.question",
     "rnnbench.task.sources",
     "rnnbench.trial.job",
     "rnnbench.trial.parameters",
@@ -36,6 +37,10 @@ def find_plain_modules() -> list[str]:
 def test_help_of_the_command_line_loads_no_heavy_library() -> None:
     program = "sys.argv = ['rnnbench', '--help']\nfrom rnnbench.cli.app import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     assert read_loaded(program) & HEAVY == set()
+
+
+def test_the_package_loads_no_library_before_a_model_is_asked_for() -> None:
+    assert read_loaded("import rnnbench\nassert callable(rnnbench.load)") & HEAVY == set()
 
 
 def test_modules_of_plain_data_load_no_torch() -> None:

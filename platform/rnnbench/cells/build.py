@@ -13,11 +13,12 @@ from rnnbench.cells.sizing import solve_hidden_size
 from rnnbench.cells.table import get_cell
 
 
-def build_network(cell: str, input_size: int, parameters: Mapping[str, Value]) -> RecurrentNetwork:
+def build_network(cell: str, input_size: int, parameters: Mapping[str, Value], **changes: Value) -> RecurrentNetwork:
     """The network of `network.*` around a cell with its `cell.*` parameters, weights drawn from torch's default generator.
 
     Args:
         parameters: Resolved, by full dotted name; of other namespaces nothing is read.
+        changes: `network.*` parameters by their short names that are others for this network, one of several of a model.
     Raises:
         UnknownNameError: no such cell.
         ParameterError: `network.param_budget` cannot be met.
@@ -26,7 +27,9 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value]) -
     options: dict[str, Any] = entry.options(parameters)
     build_cell = partial(load_cell(entry), **options)
     # Checked when the sweep file was read, so that each has the type that is wanted here.
-    parameters = {**parameters, **fill_defaults(parameters)}
+    changed = {f"network.{name}": value for name, value in changes.items()}
+    parameters = {**parameters, **fill_defaults({**parameters, **changed})}
+    assert changed.keys() <= parameters.keys(), f"no such parameter among {', '.join(changed)}"
     network: dict[str, Any] = {key.removeprefix("network."): value for key, value in parameters.items() if key.startswith("network.")}
     if network["param_budget"] is not None:
         network["hidden_size"] = solve_hidden_size(entry, input_size, parameters)

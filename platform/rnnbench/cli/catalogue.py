@@ -1,6 +1,5 @@
-"""`rnnbench cells | tasks | data`: what there is to compare, and on what."""
+"""`rnnbench cells | tasks`: what there is to compare, and on what."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("cells")(cells)
     app.command("tasks")(tasks)
-    data = typer.Typer(help="The data sets on this machine.", no_args_is_help=True, rich_markup_mode=None)
-    data.command("list")(data_list)
-    data.command("check")(data_check)
-    app.add_typer(data, name="data")
 
 
 def cells(
@@ -106,72 +101,8 @@ def tasks(name: Annotated[str | None, typer.Argument(show_default=False)] = None
         console.print(f"data {data}{' (default)' if data == card.default_data else ''}: {item.title}; {item.licence}", markup=False)
     for parameter in card.parameters:
         console.print(f"{parameter.name}: {parameter.help}; {parameter.allowed()}, default {parameter.default}", markup=False)
+    for option in card.predict or ():
+        words = f"{option.name.removeprefix('predict.')}: {option.help}; {option.allowed()}, default {option.default}"
+        console.print(f"option of rnnbench predict, {words}", markup=False)
     for number in card.published:
         console.print(f"published: {number.cell} on {number.data}: {number.value:g} ({number.source}; {number.setup})", markup=False)
-
-
-def data_list(as_json: JsonOption = False) -> None:
-    """Every data set: embedded, here, or what is missing.
-
-    Example: rnnbench data list
-    """
-    from rich.table import Table
-
-    rows = data_rows()
-    if as_json:
-        print_json(rows)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("task", "data", "state"):
-        table.add_column(title)
-    for row in rows:
-        table.add_row(row["task"], row["data"], row["state"])
-    console = output()
-    console.print(table)
-    for row in rows:
-        if "problem" in row:
-            console.print(f"\n{row['problem']}", markup=False, soft_wrap=True)
-
-
-def data_check(
-    task: Annotated[str, typer.Argument(metavar="TASK")],
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False)] = None,
-) -> None:
-    """Reads a data set as a trial would and prints what it holds.
-
-    Example: rnnbench data check polyphonic_music jsb
-    """
-    from rnnbench.base.parameters import Value
-    from rnnbench.task.catalogue import get_task
-    from rnnbench.task.load import load_task
-    from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
-
-    card = get_task(task)
-    name = data or card.default_data
-    home, console = data_home(os.environ), output()
-    files = locate(card, name, home)
-    parameters: dict[str, Value] = {parameter.name: parameter.default for parameter in card.parameters}
-    content = load_task(task).read_data(files, name, parameters, ("train", "validation", "test"))
-    for fact, value in content.facts.items():
-        console.print(f"{fact}: {value}", markup=False)
-    for file in differs_from_published(card, name, home):
-        console.print(f"warning: {file} is not the published file (its checksum differs)", markup=False)
-    console.print(f"fingerprint: {fingerprint(card, name, home)}\n{task} {name}: usable", markup=False)
-
-
-def data_rows() -> list[dict[str, str]]:
-    """Task, data set and state of every data set; `problem` says how to get a missing one."""
-    from rnnbench.base.errors import DataError
-    from rnnbench.task.catalogue import list_tasks
-    from rnnbench.task.sources import data_home, locate
-
-    rows = []
-    for card in list_tasks():
-        for name, item in card.data.items():
-            row = {"task": card.name, "data": name}
-            try:
-                files = locate(card, name, data_home(os.environ))
-                rows.append(row | {"state": "embedded" if item.embedded else f"here: {next(iter(files.values())).parent}"})
-            except DataError as error:
-                rows.append(row | {"state": "missing", "problem": str(error)})
-    return rows

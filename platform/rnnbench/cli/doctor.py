@@ -40,15 +40,25 @@ def _checks(home: str | None) -> list[Check]:
     from importlib.metadata import version
 
     from rnnbench.base.machine import available_cpus
-    from rnnbench.cli.catalogue import data_rows
+    from rnnbench.cli.data import data_rows
+    from rnnbench.task.sources import data_home
 
     checks: list[Check] = [("python", sys.version_info >= (3, 11), sys.version.split()[0]), ("cores", True, str(available_cpus()))]
     checks += [check_version(package, version(package)) for package in ("torch", "lightning", "ray", "mlflow", "sqlalchemy")]
     checks += _places(home_at(home).path)
+    checks.append(check_data_home(data_home(os.environ)))
     checks += [check_ray(dict(os.environ)), check_tracking(os.environ.get("MLFLOW_TRACKING_URI", ""))]
     rows = data_rows()
     found = sum(row["state"] != "missing" for row in rows)
     return [*checks, ("data sets", True, f"{found} of {len(rows)} usable without a download; see rnnbench data list")]
+
+
+def check_data_home(home: Path) -> Check:
+    """Where data sets are kept; one that cannot be written may be shared and full of them, so that is no problem."""
+    existing = next((folder for folder in (home, *home.parents) if folder.exists()), Path("/"))
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return "data home", True, f"{home} can be written, {shutil.disk_usage(existing).free / 1e9:.1f} GB free"
+    return "data home", existing.is_dir(), f"{home} cannot be written: data fetch needs RNNBENCH_DATA to be a folder of your own"
 
 
 def check_version(package: str, found: str) -> Check:

@@ -166,9 +166,14 @@ def sweep(
         with open_ledger(place.home, db) as ledger:
             read = find_sources(read, ledger, place.home)
     planned = plan_sweep(read, os.environ)
+    if probe or not dry_run:
+        _try_data(planned, place)
     forecast = _probe(planned, place) if probe else None
     if dry_run:
         print_plan(planned, as_json, forecast)
+        for task in planned.sweep.tasks:
+            if task.own is not None and not probe:
+                people().print(f"{task.own}: not read now; the sweep reads it once before it starts", markup=False, soft_wrap=True)
         return
     if forecast:
         print_forecast(people(), forecast)
@@ -225,6 +230,29 @@ def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOpti
         else:
             ledger.release_running(name)
             output().print(f"{ledger.cancel(name)} trials cancelled", markup=False)
+
+
+def _try_data(planned: "Planned", place: Place) -> None:
+    """Reads once what nobody has vouched for, so that what is wrong with it is said before anything starts.
+
+    Raises:
+        DataError: a trial could not use it.
+    """
+    from rich.text import Text
+
+    from rnnbench.sweep.preflight import list_readings, try_readings
+
+    readings = list_readings(planned, os.environ)
+    if readings and (place.db or (place.home.path / "rnnbench.db").exists()):
+        with open_ledger(place.home, place.db) as ledger:
+            recorded = [trial.spec for trial in ledger.trials(planned.sweep.name)]
+        readings = list_readings(planned, os.environ, recorded)
+    if not readings:
+        return
+    with people().status("") as line:
+        findings = try_readings(readings, lambda words: line.update(Text(f"{words}, as its trials will")))
+    for finding in findings:
+        people().print(f"warning: {finding}", markup=False, soft_wrap=True)
 
 
 def _probe(planned: "Planned", place: Place) -> "Forecast":
@@ -307,8 +335,9 @@ def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles", *,
         _print_failures(console, ledger, name, place.home)
         for words_of_one in report.answers:
             console.print(f"\n{words_of_one}", markup=False)
-        console.print(f"\nfinished in {seconds(ledger.get_sweep(name).session_s)}", markup=False)
-        _print_next_steps(console, name, report.html, place.home)
+        sweep = ledger.get_sweep(name)
+        console.print(f"\nfinished in {seconds(sweep.session_s)}", markup=False)
+        _print_next_steps(console, name, report.html, place.home, [task["name"] for task in sweep.settings["task"]])
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
@@ -356,8 +385,14 @@ def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
     return status_document(ledger, name)
 
 
-def _print_next_steps(console: Any, name: str, report: Path, place: "Home") -> None:
+def _print_next_steps(console: Any, name: str, report: Path, place: "Home", tasks: list[str]) -> None:
+    from rnnbench.task.catalogue import get_task
+
     flag, others = home_flag(place), "lstm" if name == "compare" else "compare"
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
     console.print(f"MLflow:       {command()} ui{flag}", markup=False, soft_wrap=True)
+    card = get_task(tasks[0])
+    if len(tasks) == 1 and card.predict is not None:
+        given = "TEXT" if card.predict_input == "lines" else "FILE"
+        console.print(f"ask it:       {command()} predict {name} --input {given}{flag}", markup=False, soft_wrap=True)
     console.print(f"compare more: {command()} sweep {others}{flag}", markup=False, soft_wrap=True)

@@ -1,20 +1,25 @@
 """The report as plain data: every number that the pages show, and the trial keys it comes from."""
 
 import statistics as plain
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
 from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.report.across import Across
+from rnnbench.report.budgets import Curve
+from rnnbench.report.examined import find_confusion, find_examples, find_measures
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
-from rnnbench.report.words import answer
+from rnnbench.report.words import answer, say_across
 
 
-def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison], across: Across | None = None) -> dict[str, Any]:
     """Plain data of the whole report; floats are finite."""
+    unsolved = {key for comparison in comparisons for key in comparison.unsolved}
     return {
-        "sweeps": [_sweep(study) for study in studies],
+        "across": asdict(across) | {"answer": say_across(across)} if across else None,
+        "sweeps": [_sweep(study, unsolved) for study in studies],
         "comparisons": [
             {
                 "task": comparison.task.name,
@@ -26,6 +31,7 @@ def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison]) 
                 "cells": [_cell(row, comparison) for row in comparison.rows],
                 "baselines": dict(comparison.baselines),
                 "floor": _floor(comparison),
+                "must_beat": asdict(comparison.bar) if comparison.bar else None,
                 "published": [asdict(number) for number in comparison.task.published if number.data == comparison.data],
             }
             for comparison in comparisons
@@ -33,7 +39,7 @@ def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison]) 
     }
 
 
-def _sweep(study: Study) -> dict[str, Any]:
+def _sweep(study: Study, unsolved: Set[str]) -> dict[str, Any]:
     sweep = study.sweep
     return {
         "name": sweep.name,
@@ -45,7 +51,7 @@ def _sweep(study: Study) -> dict[str, Any]:
         "processors": sorted({str(t.outcome["processor"]) for t in study.trials if t.outcome.get("processor")}),
         "threads": sorted({int(t.outcome["threads"]) for t in study.trials if t.outcome.get("threads")}),
         "forecast": _forecast(study) if study.forecast else None,
-        "trials": [_trial(trial) for trial in study.trials],
+        "trials": [_trial(trial) | {"unsolved": trial.key in unsolved} for trial in study.trials],
     }
 
 
@@ -95,10 +101,18 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         }
         if row.test_values
         else None,
+        "expected_best": _curve(row.budget) if row.budget else None,
+        "measures": [asdict(measure) for measure in find_measures(row)],
+        "confusion": asdict(confusion) if (confusion := find_confusion(row)) else None,
+        "examples": find_examples(row),
         "leader_minus_this": asdict(difference) if difference else None,
         "num_parameters": row.parameters(),
         "median_seconds": row.seconds(),
-        "top": [_scored(trial) | {"parameters": dict(trial.spec.parameters)} for trial in row.top()],
+        "solved": _solved(row, comparison),
+        "top": [
+            _scored(trial) | {"parameters": dict(trial.spec.parameters), "unsolved": trial.key in comparison.unsolved}
+            for trial in row.top()
+        ],
         "lost": [
             {
                 "trial": trial.key,
@@ -110,6 +124,19 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
             if trial.status in (Status.FAILED, Status.DIVERGED)
         ],
     }
+
+
+def _solved(row: Summary, comparison: Comparison) -> dict[str, int] | None:
+    """How many of how many trials beat what needs no memory; None where the task has no such level."""
+    if comparison.bar is None:
+        return None
+    solved, total = comparison.solved(row)
+    return {"solved": solved, "of": total}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    lines = {name: [float(one) for one in getattr(curve, name)] for name in ("expected", "low", "high")}
+    return {"trials": list(curve.num_draws), **lines, "seconds_a_trial": curve.seconds}
 
 
 def _floor(comparison: Comparison) -> dict[str, Any] | None:

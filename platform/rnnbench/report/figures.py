@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,6 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import EpochRecord, Status, TrialRecord
+from rnnbench.report.across import Across
+from rnnbench.report.examined import draw_confusion
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, label_ends, marker_of
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.report.words import axis_title
@@ -31,8 +34,54 @@ def draw_figures(comparison: Comparison, epochs: Epochs, log_scaled: Collection[
         pictures = [_trials(comparison, prefix)]
         if any(epochs.get(trial.key) for row in comparison.rows for trial in row.completed):
             pictures.append(_curves(comparison, epochs, prefix))
+        if any(row.budget for row in comparison.rows):
+            pictures.append(_budgets(comparison, prefix))
         searched = searched_parameters(comparison)
-        return pictures + ([_parameters(comparison, searched, log_scaled, prefix)] if searched else [])
+        pictures += [_parameters(comparison, searched, log_scaled, prefix)] if searched else []
+        confusion = draw_confusion(comparison.rows[0], prefix) if comparison.tested else None
+        return pictures + ([confusion] if confusion else [])
+
+
+def draw_ranks(across: Across) -> Picture:
+    """Mean ranks on a line; a bar joins cells that the critical difference cannot tell apart."""
+    places = list(across.ranks.items())
+    bars = _groups(list(across.ranks.values()), across.critical_difference)
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(7.2, 0.9 + 0.28 * len(places) + 0.14 * len(bars)))
+        axes = figure.add_subplot()
+        for place, (cell, rank) in enumerate(places):
+            # The first goes down furthest, so that no line runs through another's name.
+            height, colour = place - len(places) - 0.5 * len(bars), colour_of(cell)
+            axes.plot([rank, rank], [0, height], color=colour, linewidth=1)
+            axes.plot(rank, 0, marker=marker_of(cell), color=colour, markersize=7, clip_on=False)
+            text: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontweight": "bold"}
+            axes.annotate(f"{cell}  {rank:.2f}", (rank, height), color=colour, **text)
+        for row, (first, last) in enumerate(bars):
+            axes.plot([first - 0.03, last + 0.03], [-0.45 - 0.5 * row] * 2, color="black", linewidth=3, solid_capstyle="butt")
+        axes.set_xlim(0.9, len(places) + 0.6)
+        axes.set_ylim(-1.6 - len(places) - 0.5 * len(bars), 0.5)
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(1, len(places) + 1))
+        axes.set_yticks([])
+        axes.grid(visible=False)
+        axes.spines["left"].set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+        axes.spines["top"].set_visible(True)
+        joined = "; a bar joins cells that Nemenyi's critical difference cannot tell apart" if bars else ""
+        caption = f"Mean rank of each cell by test value over {len(across.data_sets)} data sets, 1 is best{joined}."
+        return draw(figure, "ranks", caption, ", ".join(f"{cell}: {rank:.2f}" for cell, rank in places))
+
+
+def _groups(ranks: Sequence[float], difference: float | None) -> list[tuple[float, float]]:
+    """First and last rank of each largest run of cells that lie within the difference; ranks ascend."""
+    if difference is None:
+        return []
+    found: list[tuple[float, float]] = []
+    for start, first in enumerate(ranks):
+        last = max(rank for rank in ranks[start:] if rank - first <= difference)
+        if last > first and not any(low <= first and last <= high for low, high in found):
+            found.append((first, last))
+    return found
 
 
 def searched_parameters(comparison: Comparison) -> list[str]:
@@ -111,6 +160,34 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
         caption += " A median ends where the scheduler first stopped a trial."
     alt = "; ".join(f"{cell}: median {y:.4g} after {x:.0f} epochs" for cell, x, y in ends)
     return draw(figure, f"{prefix}-curves", caption, alt)
+
+
+def _budgets(comparison: Comparison, prefix: str) -> Picture:
+    metric = comparison.task.metric
+    figure = Figure(figsize=(7.2, 3.4))
+    axes = figure.add_subplot()
+    ends = []
+    for row in comparison.rows:
+        if row.budget is None:
+            continue
+        curve, colour = row.budget, colour_of(row.cell)
+        axes.fill_between(curve.num_draws, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+        every = max(1, len(curve.num_draws) // 8)
+        axes.plot(curve.num_draws, curve.expected, color=colour, linewidth=2, marker=marker_of(row.cell), markevery=every, markersize=4)
+        ends.append((row.cell, float(curve.num_draws[-1]), float(curve.expected[-1])))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    label_ends(axes, ends)
+    axes.set_xlabel("search trials")
+    axes.set_ylabel(f"best {axis_title(metric)}")
+    caption = (
+        f"Expected best validation {metric.title} of a search of so many trials (Dodge et al. 2019), "
+        "with a 95 % band by the bootstrap over trials: where two curves cross, the better cell depends on the budget."
+    )
+    alt = "; ".join(f"{cell}: {y:.4g} expected of {x:.0f} trials" for cell, x, y in ends)
+    return draw(figure, f"{prefix}-budgets", caption, alt)
 
 
 def _parameters(comparison: Comparison, names: Sequence[str], log_scaled: Collection[str], prefix: str) -> Picture:

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
+from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.document import build_document
-from rnnbench.report.figures import draw_figures, searched_parameters
+from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
 from rnnbench.report.tables import build_comparisons
@@ -42,17 +43,22 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         OSError: the folder cannot be written.
     """
     comparisons = build_comparisons(studies)
-    document = build_document(studies, comparisons)
+    across = compare_across(comparisons)
+    document = build_document(studies, comparisons, across)
     epochs = {key: history for study in studies for key, history in study.epochs.items()}
     pictures: list[list[Picture]] = []
     for place, comparison in enumerate(comparisons, 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
         pictures.append(draw_figures(comparison, epochs, _log_scaled(studies), prefix))
-    figures = [_write_picture(picture, out / "figures") for drawn in pictures for picture in drawn]
+    ranks = draw_ranks(across) if across else None
+    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else [])
+    figures = [_write_picture(picture, out / "figures") for picture in every]
     context: dict[str, Any] = {
         "document": document,
         "searched": [searched_parameters(comparison) for comparison in comparisons],
         "pictures": pictures,
+        "ranks": ranks,
+        "least_pairs": LEAST_PAIRS,
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()
@@ -89,6 +95,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "number": number,
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
+        "solved": lambda count: "-" if not count["of"] else f"{count['solved']} of {count['of']}" if count["solved"] else "unsolved",
         "svg": _inline,
         "colour": colour_of,
         "short": lambda key: key[:8],

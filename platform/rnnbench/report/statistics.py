@@ -11,6 +11,8 @@ RESAMPLES = 5000
 # Values of a bootstrap that are held at once.
 MAX_DRAWN = 1_000_000
 CONFIDENCE = 0.95
+# Nobody trains a winner again more often than this to settle a tie.
+MAX_SEEDS = 500
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,27 @@ def welch_against(best: Sequence[float], others: Sequence[Sequence[float]]) -> l
         value = float(np.mean(best)) - float(np.mean(other))
         found.append(Difference(value, float(low), float(high), float(test.pvalue), next(corrected)))
     return found
+
+
+def seeds_needed(one: Sequence[float], other: Sequence[float], alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """Seeds in each group at which Welch's test would find a difference like this one with that chance; None: not within MAX_SEEDS.
+
+    It takes the observed means and spreads for the true ones, so it is a rough guide, the rougher the fewer seeds it is from; None also
+    where a group has under two values, the means are equal or nothing varies.
+    Source: the power of a t-test is a tail of the noncentral t distribution (Cohen 1988, chapter 2).
+    """
+    if len(one) < 2 or len(other) < 2:
+        return None
+    gap, variances = abs(float(np.mean(one)) - float(np.mean(other))), [float(np.var(values, ddof=1)) for values in (one, other)]
+    if gap == 0 or sum(variances) == 0:
+        return None
+    counts = np.arange(2, MAX_SEEDS + 1)
+    # Welch and Satterthwaite's degrees of freedom for groups of one size.
+    freedom = (counts - 1) * sum(variances) ** 2 / sum(variance**2 for variance in variances)
+    critical, shift = stats.t.ppf(1 - alpha / 2, freedom), gap / np.sqrt(sum(variances) / counts)
+    reached = stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift)
+    enough = np.flatnonzero(reached >= power)
+    return int(counts[enough[0]]) if len(enough) else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -3,10 +3,12 @@
 import statistics as plain
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
+from rnnbench.report.budgets import Curve, find_curve
+from rnnbench.report.solved import Bar, find_bar, is_unsolved
 from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
 from rnnbench.report.study import Study
 from rnnbench.task.cards import TaskCard
@@ -27,6 +29,7 @@ class Summary:
             draws followed from results: such values are no sample of one distribution.
         winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
         test: Mean test value of the winner with its interval; None below two seeds.
+        budget: Expected best validation value of smaller searches; None where the trials are no independent draws, or too few.
     """
 
     task: TaskCard
@@ -41,6 +44,7 @@ class Summary:
     iqm: Interval | None
     test_values: tuple[float, ...]
     test: Interval | None
+    budget: Curve | None = None
 
     @property
     def completed(self) -> list[TrialRecord]:
@@ -81,6 +85,8 @@ class Comparison:
         tested: Whether the order is by confirmed test values; otherwise by best validation value.
         differences: Of the leader against each of the others by name, where both have two seeds or more.
         baselines: Validation values of methods without a recurrent network.
+        bar: What the trials of a memory problem have to beat; None for other tasks.
+        unsolved: Keys of the trials that do not beat it.
     """
 
     task: TaskCard
@@ -89,6 +95,13 @@ class Comparison:
     tested: bool
     differences: Mapping[str, Difference | None]
     baselines: Mapping[str, float]
+    bar: Bar | None = None
+    unsolved: frozenset[str] = frozenset()
+
+    def solved(self, row: Summary) -> tuple[int, int]:
+        """How many of a cell's trials beat the bar, of how many: its winner's where all cells are tested, else its search trials'."""
+        counted = row.winner if self.tested else row.completed
+        return sum(trial.key not in self.unsolved for trial in counted), len(counted)
 
 
 def value(trial: TrialRecord) -> float:
@@ -107,6 +120,7 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
     groups: dict[tuple[str, str, str], dict[str, dict[str, TrialRecord]]] = {}
     sweeps: dict[tuple[str, str, str, str], list[str]] = {}
     adaptive = {study.sweep.name for study in studies if _method(study) in ADAPTIVE}
+    dependent = {study.sweep.name for study in studies if _method(study) != "random" or study.sweep.settings.get("replicates", 1) != 1}
     for study in studies:
         for trial in study.trials:
             spec = trial.spec
@@ -121,8 +135,9 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
         rows = []
         for cell, trials in cells.items():
             held_by = tuple(sweeps[(*place, cell)])
-            rows.append(_summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by)))
-        found.append(_compare(rows))
+            row = _summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
+            rows.append(_with_budget(row) if dependent.isdisjoint(held_by) else row)
+        found.append(_mark_unsolved(_compare(rows), [trial for trials in cells.values() for trial in trials.values()]))
     return found
 
 
@@ -156,12 +171,29 @@ def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, 
     )
 
 
+def _with_budget(row: Summary) -> Summary:
+    """The summary of independent draws with what smaller searches would have found."""
+    if row.median is None or row.counts[Status.FAILED] or row.counts[Status.DIVERGED]:
+        return row  # without the draws that were lost, the others would flatter
+    values = [value(trial) for trial in row.completed]
+    walls = [trial.wall_s for trial in row.completed if trial.wall_s is not None]
+    return replace(row, budget=find_curve(values, maximize=sign_of(row.task) > 0, seconds=plain.fmean(walls) if walls else None))
+
+
 def _winner(confirmed: list[TrialRecord], sign: float) -> list[TrialRecord]:
     groups: dict[str, list[TrialRecord]] = {}
     for trial in confirmed:
         if trial.status == Status.COMPLETED:
             groups.setdefault(trial.group_key, []).append(trial)
     return max(groups.values(), key=lambda group: sign * plain.fmean(map(value, group)), default=[])
+
+
+def _mark_unsolved(comparison: Comparison, trials: Sequence[TrialRecord]) -> Comparison:
+    bar = find_bar(comparison.task, trials)
+    if bar is None:
+        return comparison
+    metric = comparison.task.metric.name
+    return replace(comparison, bar=bar, unsolved=frozenset(trial.key for trial in trials if is_unsolved(trial, bar, metric)))
 
 
 def _compare(rows: list[Summary]) -> Comparison:

@@ -1,8 +1,13 @@
 """The answer in words, generated from the numbers and never saying more than they do."""
 
 import statistics
+from collections.abc import Sequence
 
 from rnnbench.ledger.records import Status
+from rnnbench.report.across import LEAST_DATA_SETS, Across
+from rnnbench.report.budgets import find_crossings
+from rnnbench.report.solved import say_solved
+from rnnbench.report.statistics import seeds_needed
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.task.cards import MetricCard
 
@@ -38,13 +43,32 @@ def answer(comparison: Comparison) -> list[str]:
     sentences = [_lead(comparison, leader)]
     if len(rows) > 1:
         sentences.append(_certainty(comparison))
+    sentences += _solved(comparison)
     sentences.append(_budget(comparison))
+    sentences += _crossings(comparison)
     if comparison.baselines:
         name, best = (max if metric.direction == "max" else min)(comparison.baselines.items(), key=lambda item: item[1])
         better = sign_of(comparison.task) * (value(leader.best) - best) > 0
         beside = f"{name} reaches {number(best)} on the validation data"
         sentences.append(f"Without a recurrent network, {beside}{'' if better else '; the best trial here is not better than that'}.")
     sentences += _warnings(comparison)
+    return sentences
+
+
+def say_across(across: Across) -> list[str]:
+    """Sentences on cells over several data sets."""
+    listed = ", ".join(f"{cell} {number(rank)}" for cell, rank in across.ranks.items())
+    sentences = [f"Mean ranks over {len(across.data_sets)} data sets, 1 is best: {listed}."]
+    if across.p is None or across.critical_difference is None:
+        sentences.append(f"No test is made of ranks on fewer than {LEAST_DATA_SETS} data sets or three cells.")
+        return sentences
+    verdict = "The cells differ" if across.p < ALPHA else "That the cells are all equal cannot be ruled out"
+    sentences.append(f"{verdict} (Friedman's test, p = {number(across.p)}).")
+    leader, *others = across.ranks
+    apart = [cell for cell in others if across.ranks[cell] - across.ranks[leader] > across.critical_difference]
+    if across.p < ALPHA:
+        told = f"{leader} is told apart from {', '.join(apart)}" if apart else f"{leader} is told apart from no other"
+        sentences.append(f"With Nemenyi's critical difference of {number(across.critical_difference)} at the 5 % level {told}.")
     return sentences
 
 
@@ -81,7 +105,26 @@ def _certainty(comparison: Comparison) -> str:
         parts.append(f"It is better than {' and '.join(behind)}")
     if tied:
         parts.append(f"{'the' if behind else 'The'} data cannot separate it from {' and '.join(tied)}")
-    return f"{', and '.join(parts)} (Welch's t-test on {len(leader.test_values)} seeds each, Holm-corrected, 5 % level)."
+    more = _seeds_that_would_decide(leader, [row for row in others if row.cell in tied])
+    return f"{', and '.join(parts)} (Welch's t-test on {len(leader.test_values)} seeds each, Holm-corrected, 5 % level).{more}"
+
+
+def _seeds_that_would_decide(leader: Summary, tied: Sequence[Summary]) -> str:
+    found = {row.cell: seeds_needed(leader.test_values, row.test_values, ALPHA / max(1, len(tied))) for row in tied}
+    parts = [f"{cell} about {number}" for cell, number in found.items() if number is not None]
+    if not parts:
+        return ""
+    return f" If the differences are what they seem, so many seeds each would show them four times out of five: {', '.join(parts)}."
+
+
+def _solved(comparison: Comparison) -> list[str]:
+    if comparison.bar is None:
+        return []
+    bar, unit = comparison.bar, comparison.task.metric.unit
+    level = measured(bar.test_level if comparison.tested else bar.level, unit)
+    counts = [(row.cell, *comparison.solved(row)) for row in comparison.rows]
+    said = say_solved(counts, bar, level, tested=comparison.tested)
+    return [said] if said else []
 
 
 def _budget(comparison: Comparison) -> str:
@@ -91,6 +134,21 @@ def _budget(comparison: Comparison) -> str:
         return f"Budget: {next(iter(trials.values()))} search trials{each}, the same tuner and the same space{_stopped(comparison)}."
     listed = ", ".join(f"{cell} {count}" for cell, count in trials.items())
     return f"The budgets differ ({listed} search trials): a cell with more trials has an advantage, so this is no fair comparison."
+
+
+def _crossings(comparison: Comparison) -> list[str]:
+    """Of the leader and each other cell whose expected best changes places with a larger search, from which budget on."""
+    leader, maximize = comparison.rows[0], sign_of(comparison.task) > 0
+    parts = []
+    for row in comparison.rows[1:]:
+        if leader.budget is None or row.budget is None:
+            continue
+        changes = find_crossings(leader.budget, row.budget, maximize=maximize)
+        if len(changes) > 1:
+            number, better = changes[-1]
+            names = leader.cell, row.cell
+            parts.append(f"{names[1 - better]} is expected to be ahead of {names[better]} in a search of fewer than {number} trials")
+    return [f"The budget matters: {', and '.join(parts)}."] if parts else []
 
 
 def _stopped(comparison: Comparison) -> str:

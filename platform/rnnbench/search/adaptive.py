@@ -86,7 +86,9 @@ def _tpe(sweep: SweepFile, seed: int, seen: Sequence[Observation]) -> dict[str, 
         sampler = optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=0, constant_liar=True)
         study = optuna.create_study(sampler=sampler)
         for one in seen:
-            positions = {name: _position(searched[name], one.parameters[name]) for name in searched if name in one.parameters}
+            known = {name: one.parameters[name] for name in searched if name in one.parameters}
+            # One that did not apply there has its default, which need not be among the values that are searched.
+            positions = {name: _position(searched[name], value) for name, value in known.items() if _is_possible(searched[name], value)}
             state = optuna.trial.TrialState.RUNNING if one.value is None else optuna.trial.TrialState.COMPLETE
             own = {name: distributions[name] for name in positions}
             study.add_trial(optuna.trial.create_trial(state=state, value=one.value, params=positions, distributions=own))
@@ -108,6 +110,12 @@ def _cmaes(sweep: SweepFile, seed: int, seen: Sequence[Observation]) -> dict[str
         generation = finished[start : start + size]
         optimizer.tell([(np.array([_position(space[name], one.parameters[name]) for name in names]), one.value) for one in generation])
     return {name: _value(space[name], float(position)) for name, position in zip(names, optimizer.ask(), strict=True)}
+
+
+def _is_possible(dimension: Dimension, value: Value) -> bool:
+    if is_numeric(dimension):
+        return isinstance(value, int | float)
+    return value in dimension.domain.values
 
 
 def _position(dimension: Dimension, value: Value) -> float | int:

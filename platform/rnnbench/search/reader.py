@@ -1,5 +1,6 @@
 """From a parsed document to a valid SweepFile: every key known, every value of its type, every name found."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,7 +123,8 @@ class Reader:
         self._known(data, ("path",), (*path, "data"))
         if not isinstance(data.get("path"), str) or not data["path"]:
             raise self._error(f"data: {{path: ...}} must name a file or a folder: {card.own_data.accepts}", *path, "data")
-        own = (self.path.absolute().parent / Path(data["path"]).expanduser()).resolve()
+        # Not `resolve`: a link goes by the name that it has, not by that of what it leads to.
+        own = Path(os.path.abspath(self.path.absolute().parent / Path(data["path"]).expanduser()))  # noqa: PTH100
         if not own.exists():
             raise self._error(f"{own} is not there", *path, "data", "path")
         return own

@@ -8,6 +8,7 @@ from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import Checkpoints
+from rnnbench.sweep.init_from import source_keys
 from rnnbench.sweep.lease import is_live
 from rnnbench.trial.files import BEST, LAST, previous_of
 
@@ -28,7 +29,7 @@ def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") ->
         is_maximized: Whether a task's metric is better when higher; a task that is not there any more keeps its models.
     """
     trials: dict[str, TrialRecord] = {}
-    kept: set[str] = set()
+    kept = source_keys(ledger)
     busy: set[str] = set()
     for sweep in ledger.list_sweeps():
         mine = ledger.trials(sweep.name)
@@ -61,7 +62,7 @@ def _kept(trials: list[TrialRecord], keep_best: int, is_maximized: dict[str, boo
 
 def _reason(file: Path, trial: TrialRecord | None, kept: bool) -> str | None:
     if trial is None:
-        return "no sweep in this ledger has this trial"
+        return None if kept and file.name == BEST else "no sweep in this ledger has this trial"
     if file.name.startswith(".") or file.name.endswith(".partial"):
         return "left by a write that did not end"
     if trial.status not in FINAL:

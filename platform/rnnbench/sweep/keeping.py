@@ -17,13 +17,13 @@ class Keeping:
     """Follows the ended trials of one sweep and removes the checkpoints that are no longer needed.
 
     Args:
-        is_shared: Whether another sweep holds a trial too; its model is left to `rnnbench gc`.
+        is_needed: Whether another sweep holds a trial too, so that its model is left to `rnnbench gc`, or trials start from its model.
     """
 
-    def __init__(self, home: Home, policy: Checkpoints, is_shared: Callable[[str], bool]) -> None:
+    def __init__(self, home: Home, policy: Checkpoints, is_needed: Callable[[str], bool]) -> None:
         self._home = home
         self._policy = policy
-        self._is_shared = is_shared
+        self._is_needed = is_needed
         # Of each task and cell the kept search trials, the worst first; a later position is worse among equals.
         self._kept: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
         self._sizes: dict[str, int] = {}
@@ -62,5 +62,6 @@ class Keeping:
 
     def _remove(self, key: str) -> None:
         self._sizes.pop(key, None)
-        if not self._is_shared(key):
-            (self._home.trial_folder(key) / BEST).unlink(missing_ok=True)
+        model = self._home.trial_folder(key) / BEST
+        if model.exists() and not self._is_needed(key):
+            model.unlink(missing_ok=True)

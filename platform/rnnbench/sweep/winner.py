@@ -2,11 +2,30 @@
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 from rnnbench.base.errors import UnknownNameError
+from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.task.catalogue import is_maximized
+from rnnbench.trial.files import BEST
+
+
+def find_trial(ledger: Ledger, target: str) -> TrialRecord:
+    """The completed trial that `SWEEP` or `SWEEP/TRIAL` means: of a whole sweep its winner.
+
+    Raises:
+        UnknownSweepError: there is no such sweep.
+        UnknownNameError: no such trial, or it has no result; see `find_winner`.
+    """
+    name, slash, key = target.partition("/")
+    if not slash:
+        return find_winner(ledger, name)
+    trial = ledger.get_trial(name, key)
+    if trial.status != Status.COMPLETED:
+        raise UnknownNameError(f"trial {name}/{trial.key[:8]} is {trial.status}: only one that has completed has a model")
+    return trial
 
 
 def find_winner(ledger: Ledger, name: str) -> TrialRecord:
@@ -17,12 +36,12 @@ def find_winner(ledger: Ledger, name: str) -> TrialRecord:
         UnknownNameError: no trial of it has completed, or it has several tasks.
     """
     ledger.get_sweep(name)
-    done = [trial for trial in ledger.trials(name) if trial.status == Status.COMPLETED and trial.best is not None]
+    done = [trial for trial in ledger.trials(name, statuses=(Status.COMPLETED,)) if trial.best is not None]
     if not done:
         raise UnknownNameError(f"no trial of sweep '{name}' has completed yet")
     tasks = sorted({trial.task for trial in done})
     if len(tasks) > 1:
-        raise UnknownNameError(f"sweep '{name}' has several tasks ({', '.join(tasks)}): name a trial, {name}/KEY; see rnnbench show {name}")
+        raise UnknownNameError(f"sweep '{name}' has several tasks ({', '.join(tasks)}): name a trial, {name}/KEY (rnnbench status {name})")
     sign = 1.0 if is_maximized(tasks[0]) else -1.0
     confirmed = [trial for trial in done if trial.stage == "confirm"]
     groups: dict[str, list[TrialRecord]] = {}
@@ -34,3 +53,20 @@ def find_winner(ledger: Ledger, name: str) -> TrialRecord:
 
     best = max(groups.values(), key=mean)
     return max(best, key=lambda trial: (mean([trial]), -trial.position))
+
+
+def model_path(home: Home, trial: TrialRecord, shown: str) -> Path:
+    """Where the model of a completed trial is.
+
+    Args:
+        shown: The trial as a person names it.
+    Raises:
+        UnknownNameError: it was not kept; the text says what keeps it.
+    """
+    path = home.trial_folder(trial.key) / BEST
+    if not path.is_file():
+        raise UnknownNameError(
+            f"the model of {shown} is not kept in {home.path}: checkpoints.keep_best says how many of a sweep's search trials keep theirs "
+            f"(all confirmed ones do); it can be trained again: rnnbench train --trial {shown} --export DIR"
+        )
+    return path

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -28,6 +29,13 @@ class MetricCard:
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+def _below(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or pure.as_posix() != path:
+        raise ValueError("must be a path below the data home, e.g. imdb/train.jsonl.gz")
+    return path
+
+
 @dataclass(frozen=True, config=_STRICT)
 class DataFile:
     """A file of a data set: its place below the data home, public address, checksum and size.
@@ -35,8 +43,8 @@ class DataFile:
     The address is empty for a file that nobody publishes in this form; the checksum for one whose publisher gives none and that may change.
     """
 
-    path: str
-    url: str = ""
+    path: Annotated[str, AfterValidator(_below)]
+    url: Annotated[str, Field(pattern="^(https?://[^\\s]+)?$")] = ""
     sha256: Sha256 | None = None
     size_bytes: int | None = None
 
@@ -56,6 +64,7 @@ class DataCard:
     Attributes:
         files: As they are published, to be fetched.
         or_files: Other forms of the same data, each a whole list of files, that serve as well where they are at hand.
+        varies_with_python: Whether an embedded set is the standard library's own text, which each version of Python has another of.
     """
 
     title: str
@@ -65,6 +74,7 @@ class DataCard:
     version: int = 1
     files: tuple[DataFile, ...] = ()
     or_files: tuple[tuple[DataFile, ...], ...] = ()
+    varies_with_python: bool = False
     floor: Floor | None = None
 
 
@@ -87,6 +97,25 @@ class PublishedNumber:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class MustBeat:
+    """What a method without memory reaches, which a trial must beat to count as having solved anything at all.
+
+    Attributes:
+        baseline: Its name among the data's facts (`TaskData.facts`): the level of validation data.
+        on_test: The name of the level of test data, where it is another; None: the same.
+        perfect: The best value that there is.
+        margin: Share of the way from the baseline to `perfect` that must be gone, so that chance does not pass for memory.
+        words: How the level follows from the parameters.
+    """
+
+    baseline: str
+    perfect: float
+    words: str
+    on_test: str | None = None
+    margin: float = Field(default=0.1, gt=0, lt=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
 class TaskCard:
     """A task as the platform knows it before any of its code runs.
 
@@ -95,7 +124,9 @@ class TaskCard:
         data: Its data sets by name.
         own_data: What it takes of a person's own files; None: nothing.
         parameters: The `task.*` and `data.*` parameters.
-        predict: Options of `rnnbench predict`, `predict.*`; none where the task's models cannot be asked.
+        must_beat: Of a memory problem, the level of a method without memory; a trial that does not beat it is `unsolved`.
+        predict: Options of `rnnbench predict`, `predict.*`; None where the task's models cannot be asked.
+        predict_input: What they are asked with: lines of text, or files that the task reads itself (sound, tables).
         module: Import path of its code.
     """
 
@@ -109,8 +140,10 @@ class TaskCard:
     module: str
     parameters: tuple[Parameter, ...] = ()
     predict: tuple[Parameter, ...] | None = None
+    predict_input: Literal["lines", "files"] = "lines"
     published: tuple[PublishedNumber, ...] = field(default=())
     own_data: OwnDataCard | None = None
+    must_beat: MustBeat | None = None
 
 
 def parse_card(text: str, module: str, where: str) -> TaskCard:

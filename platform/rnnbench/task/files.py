@@ -4,11 +4,14 @@ import csv
 import gzip
 import io
 import json
+import lzma
+import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,11 @@ from rnnbench.base.names import printable, suggest
 
 # A member of an archive that unpacks to more is not data of ours.
 MAX_BYTES = 4 * 2**30
+
+# A plain .tar file ends in empty blocks.
+_TAR_BLOCK = 512
+_QUOTED = re.compile(r'"[^"]*"')
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -48,8 +56,9 @@ def decode(content: bytes, where: str) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{where}:{row}: not UTF-8 (byte 0x{content[error.start]:02x}); save the file as UTF-8") from error
+        # Of what was decoded: a byte order mark is not counted.
+        row = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{where}:{row}: not UTF-8 (byte 0x{error.object[error.start]:02x}); save the file as UTF-8") from error
     if "\0" in text:
         row = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{where}:{row}: a zero byte: not a text file")
@@ -113,13 +122,20 @@ def parse_number(text: str, where: str) -> float:
     Raises:
         DataError: it is something else.
     """
-    text = text.strip()
-    if text.lower() in ("", "na", "nan", "null", "none", "?"):
+    if is_missing(text):
         return float("nan")
     try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(f"{where}: '{printable(text, 40)}' is not a number") from error
+        if "_" not in text:  # Python takes 1_000 for a number
+            return float(text)
+    except ValueError:
+        pass
+    hint = "; write decimals with a point" if _DECIMAL_COMMA.fullmatch(text.strip()) else ""
+    raise DataError(f"{where}: '{printable(text.strip(), 40)}' is not a number{hint}")
+
+
+def is_missing(text: str) -> bool:
+    """Whether a field says that there is no value: empty, NA, NaN, null, none or `?`."""
+    return text.strip().lower() in ("", "na", "nan", "null", "none", "?")
 
 
 @contextmanager
@@ -127,30 +143,44 @@ def open_archive(path: Path) -> Iterator[Mapping[str, bytes]]:
     """The members of a .tar, .tar.gz or .zip file by their names; each is unpacked when it is asked for, in memory.
 
     Raises:
-        DataError: not such a file, or damaged.
+        DataError: not such a file, or damaged; the latter also when a member is asked for.
     """
+    with _only_whole(path):
+        is_zip = zipfile.is_zipfile(path)
+        members: _Zip | _Tar = _Zip(path) if is_zip else _Tar(path)
+    with members:
+        yield members
+
+
+@contextmanager
+def _only_whole(path: Path) -> Iterator[None]:
+    """Turns what an archive's library raises into one line; nothing else may run inside."""
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as file:
-                yield _Zip(file)
-        else:
-            with tarfile.open(path) as tar:
-                yield _Tar(tar)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole archive ({error}); fetch or copy it again") from error
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        # tarfile lists in further lines what else it tried.
+        reason = str(error).split("\n", 1)[0].rstrip(":")
+        raise DataError(f"{path}: not a whole archive ({reason}); fetch or copy it again") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
+    except RuntimeError as error:  # encrypted, or packed in a way that is not known
+        raise DataError(f"{path}: cannot be unpacked ({error}); pack it again without a password") from error
 
 
-class _Zip(Mapping[str, bytes]):
-    def __init__(self, file: zipfile.ZipFile) -> None:
-        self._file = file
-        self._names = [item.filename for item in file.infolist() if not item.is_dir()]
+class _Zip(Mapping[str, bytes], AbstractContextManager[None]):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = zipfile.ZipFile(path)
+        self._names = [item.filename for item in self._file.infolist() if not item.is_dir()]
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def __getitem__(self, name: str) -> bytes:
         if self._file.getinfo(name).file_size > MAX_BYTES:
-            raise DataError(f"{self._file.filename}: {printable(name)} is larger than {MAX_BYTES >> 30} GiB")
-        return self._file.read(name)
+            raise DataError(f"{self._path}: {printable(name)} is larger than {MAX_BYTES >> 30} GiB")
+        with _only_whole(self._path):
+            return self._file.read(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -159,18 +189,27 @@ class _Zip(Mapping[str, bytes]):
         return len(self._names)
 
 
-class _Tar(Mapping[str, bytes]):
+class _Tar(Mapping[str, bytes], AbstractContextManager[None]):
     """Read once from front to back, since a compressed archive cannot be read in another order."""
 
-    def __init__(self, tar: tarfile.TarFile) -> None:
+    def __init__(self, path: Path) -> None:
         self._content: dict[str, bytes] = {}
-        for member in tar:
-            if member.isfile():
-                file = tar.extractfile(member)
-                assert file is not None, "a regular file"
-                if member.size > MAX_BYTES:
-                    raise DataError(f"{tar.name!r}: {printable(member.name)} is larger than {MAX_BYTES >> 30} GiB")
-                self._content[member.name.removeprefix("./")] = file.read()
+        size_bytes = 0
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.isfile():
+                    file = tar.extractfile(member)
+                    assert file is not None, "a regular file"
+                    size_bytes += member.size
+                    if size_bytes > MAX_BYTES:
+                        raise DataError(f"{path}: unpacks to more than {MAX_BYTES >> 30} GiB, at {printable(member.name)}")
+                    self._content[member.name.removeprefix("./")] = file.read()
+        # A compressed archive that is cut is noticed when it is unpacked; tarfile takes the end of a plain one for its end.
+        if path.suffix == ".tar" and any(_last_bytes(path, _TAR_BLOCK)):
+            raise tarfile.ReadError("its end is missing")
+
+    def __exit__(self, *_: object) -> None:
+        self._content.clear()
 
     def __getitem__(self, name: str) -> bytes:
         return self._content[name]
@@ -182,32 +221,55 @@ class _Tar(Mapping[str, bytes]):
         return len(self._content)
 
 
+def _last_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - count))
+        return stream.read()
+
+
 def _json_row(line: str, where: str) -> dict[str, str]:
     try:
-        row: Any = json.loads(line)
+        row: Any = json.loads(line, object_pairs_hook=partial(_unique, where=where))
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON ({error.msg} at character {error.pos + 1})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets within brackets without end
+        raise DataError(f"{where}: not JSON that can be read ({printable(str(error))})") from error
     if not isinstance(row, dict):
         raise DataError(f'{where}: not an object, e.g. {{"text": "...", "label": "..."}}')
     return {name: value if isinstance(value, str) else "" if value is None else json.dumps(value) for name, value in row.items()}
 
 
+def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{where}: '{printable(twice)}' is there twice")
+    return found
+
+
 def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str, str]]:
-    head = text.split("\n", 1)[0]
-    delimiter = delimiter or max(",;\t", key=head.count)
+    head = next(line for line in text.split("\n") if line.strip())
+    delimiter = delimiter or max(",;\t", key=_QUOTED.sub("", head).count)
     # Fields may be texts: the library's limit of 131072 characters is too low for a review.
     before = csv.field_size_limit(2**31 - 1)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = [name.strip() for name in next(reader)]
+        columns = [name.strip() for name in next(fields for fields in reader if any(field.strip() for field in fields))]
         for name in columns:
             if columns.count(name) > 1:
                 raise DataError(f"{path}:1: two columns are called '{printable(name)}'")
+        blank = 0
         for fields in reader:
             if not fields:
+                blank += 1
                 continue
             if len(fields) != len(columns):
                 raise DataError(f"{path}:{reader.line_num}: {len(fields)} fields, but {len(columns)} columns: {', '.join(columns)}")
+            if len(columns) == 1:
+                # Between rows of a single column an empty line is a row without a value.
+                yield from ({columns[0]: ""} for _ in range(blank))
+            blank = 0
             yield dict(zip(columns, fields, strict=True))
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not a table ({error})") from error

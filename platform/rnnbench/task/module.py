@@ -5,6 +5,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import lightning.pytorch as pl
 import torch
@@ -17,7 +18,13 @@ from rnnbench.base.parameters import Value
 from rnnbench.cells.network import RecurrentNetwork
 
 BuildOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-BuildNetwork = Callable[[int], RecurrentNetwork]
+
+
+class BuildNetwork(Protocol):
+    """Makes a network of the trial's cell and `network.*` parameters."""
+
+    def __call__(self, input_size: int, /, **changes: Value) -> RecurrentNetwork:
+        """The network for so many inputs; `changes` are `network.*` parameters by their short names that are others for this one."""
 
 
 # Rows of an evaluation batch; totals are added in float64, so it bounds memory and does not change a metric beyond rounding.
@@ -105,6 +112,8 @@ class TaskModule(pl.LightningModule):
         build_optimizer: Makes the optimiser from the weights; the trial sets it.
         carried: What a task that carries state from batch to batch keeps in between: None at the start of an epoch or split, and saved
             in checkpoints.
+        epoch: The epoch that is being trained, from 1, for what changes from epoch to epoch in a module that trains alone; the trial
+            sets it.
         carries_state: Whether it does, so that a row's numbers depend on the batches before.
     """
 
@@ -122,6 +131,7 @@ class TaskModule(pl.LightningModule):
         self.task_parameters = dict(parameters)
         self.build_optimizer: BuildOptimizer = partial(Adam, lr=1e-3)
         self.carried: Carried | None = None
+        self.epoch = 1
         self._totals: dict[str, Tensor] = {}
 
     def plan_epoch(self, train: Batch, batch_size: int, generator: torch.Generator) -> Sequence[Tensor]:
@@ -143,6 +153,7 @@ class TaskModule(pl.LightningModule):
         """Takes what it can use of a trained module, of this task or another, and says what: names of weights.
 
         Here the recurrent network's weights; a task of tokens takes their embeddings too, each token's own.
+        Called once, before the first epoch, and changes values of weights alone: a trial that goes on has them from its checkpoint.
 
         Args:
             data: The source's, without splits.
@@ -191,6 +202,7 @@ class TaskModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Nothing is carried into an epoch."""
         self.carried = None
+        self.epoch = self.current_epoch + 1
 
     def on_validation_epoch_start(self) -> None:
         """Nothing is carried into a split."""

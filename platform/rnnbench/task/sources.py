@@ -1,14 +1,17 @@
 """Where a data set's files are on this machine, and a fingerprint of the bytes a trial will see. No torch."""
 
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.errors import DataError, UnknownNameError
 from rnnbench.base.files import sha256_file
 from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import DataCard, DataFile, TaskCard
+from rnnbench.task.own_files import MAX_OWN_FILES, list_own_files
 
 # A person's own file is a data set of this name, `path:reviews.csv`.
 OWN = "path:"
@@ -39,10 +42,9 @@ def own_name(path: Path) -> str:
 
 
 def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> dict[str, Path]:
-    """The data set's files by the last part of their path (in a folder of one's own by their whole place in it).
+    """The data set's files by the last part of their declared path, or by the whole of it where two files of the set share that part.
 
-    Each is looked for at its declared place below `home`, then by its name alone directly in `home`. Files in another form serve where
-    all of them are there.
+    In a folder of one's own by their place in it; see `find_files` for where they are looked for.
 
     Args:
         own: The file or folder behind `path:NAME`.
@@ -50,60 +52,99 @@ def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> di
         DataError: a file is not there; the text has the command that fetches it.
     """
     if own is not None:
-        return _own_files(own)
+        return list_own_files(own)
     item = get_data_card(card, data)
+    if data.startswith(OWN):
+        raise DataError(f"'{printable(data)}' is somebody's own data, and where it lies is not known here; name the file again")
+    found = find_files(item, home)
+    if found is None:
+        raise DataError(_how_to_get(card, data, item, home))
+    names = [PurePosixPath(file.path).name for file, _ in found]
+    return {name if names.count(name) == 1 else file.path: place for name, (file, place) in zip(names, found, strict=True)}
+
+
+def find_files(item: DataCard, home: Path) -> list[tuple[DataFile, Path]] | None:
+    """The files of a data set as published, else in another form of which all are there; None: some are missing.
+
+    Each is looked for at its declared place below `home`; then by its name alone directly in `home`, which may be the folder of this
+    one set, if a checksum tells it from a stranger's file of that name.
+    """
+    if item.embedded:
+        return []
     for files in (item.files, *item.or_files):
-        found = {Path(file.path).name: place for file in files if (place := _place(file, home)) is not None}
-        if len(found) == len(files):
+        found = [(file, place) for file in files if (place := find_file(file, files, home)) is not None]
+        if files and len(found) == len(files):
             return found
-    missing = next(file for file in item.files if _place(file, home) is None)
-    raise DataError(
-        f"data set '{data}' of task '{card.name}' needs {home / missing.path}, which is not there; "
-        f"fetch it with: rnnbench data fetch {card.name} {data} (or set RNNBENCH_DATA to the folder that has it)"
-    )
+    return None
+
+
+def find_file(file: DataFile, among: Sequence[DataFile], home: Path) -> Path | None:
+    """Where one file is; `among` are all files of its list."""
+    declared, name = home / file.path, PurePosixPath(file.path).name
+    is_alone = file.sha256 is not None and sum(PurePosixPath(other.path).name == name for other in among) == 1
+    return next((path for path in (declared, *([home / name] if is_alone else [])) if _is_file(path)), None)
 
 
 def fingerprint(card: TaskCard, data: str, home: Path, own: Path | None = None) -> str:
-    """sha256 over the checksums of the files as they are here; of name and version for an embedded set.
+    """sha256 over the checksums of the files as they are here; of name and version for an embedded set, and Python's where it counts.
 
     Raises:
         DataError: a file is not there.
     """
     item = get_data_card(card, data)
     sums = {name: checksum(path) for name, path in locate(card, data, home, own).items()}
-    return digest({"task": card.name, "data": data, "version": item.version, "files": sums})
+    python = {"python": platform.python_version()} if item.varies_with_python else {}
+    return digest({"task": card.name, "data": data, "version": item.version, "files": sums, **python})
 
 
 def differs_from_published(card: TaskCard, data: str, home: Path) -> list[str]:
-    """Names of the files here whose checksum is not the card's."""
-    item = get_data_card(card, data)
-    known = {file.sha256 for files in (item.files, *item.or_files) for file in files}
-    # A file whose publisher gives no checksum differs from none.
-    free = {Path(file.path).name for files in (item.files, *item.or_files) for file in files if file.sha256 is None}
-    return [name for name, path in locate(card, data, home).items() if name not in free and checksum(path) not in known]
+    """Names of the files here whose checksum is not the card's, in none of its forms."""
+    found = find_files(get_data_card(card, data), home) or ()
+    return [PurePosixPath(file.path).name for file, place in found if not is_published(card, data, file, place)]
 
 
-def _place(file: DataFile, home: Path) -> Path | None:
-    return next((path for path in (home / file.path, home / Path(file.path).name) if path.is_file()), None)
+def is_published(card: TaskCard, data: str, file: DataFile, place: Path) -> bool:
+    """Whether a file here has the checksum of the card's file of that name, in one of its forms.
 
-
-def _own_files(own: Path) -> dict[str, Path]:
-    if own.is_file():
-        return {own.name: own}
-    if not own.is_dir():
-        raise DataError(f"{own} is not there; data: {{path: ...}} names a file or a folder")
-    found = {path.relative_to(own).as_posix(): path for path in sorted(own.rglob("*")) if path.is_file() and not path.name.startswith(".")}
-    if not found:
-        raise DataError(f"{own} is an empty folder")
-    return found
+    Where the card has none, because the publisher gives none, every file passes.
+    """
+    item, name = card.data[data], PurePosixPath(file.path).name
+    known = {one.sha256 for files in (item.files, *item.or_files) for one in files if PurePosixPath(one.path).name == name}
+    return None in known or checksum(place) in known
 
 
 def checksum(path: Path) -> str:
-    """sha256 of a file, found once for as long as it does not change."""
-    status = path.stat()
-    return _checksum_once(path, status.st_size, status.st_mtime_ns)
+    """sha256 of a file, found once for as long as it does not change.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        found = path.stat()
+        return _checksum_once(path, found.st_size, found.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=MAX_OWN_FILES)
 def _checksum_once(path: Path, _size_bytes: int, _mtime_ns: int) -> str:
     return sha256_file(path)
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):  # a folder on the way that may not be entered
+        return path.is_file()
+    return False
+
+
+def _how_to_get(card: TaskCard, data: str, item: DataCard, home: Path) -> str:
+    files = next((form for form in (item.files, *item.or_files) if form), ())
+    if not files:
+        return f"data set '{data}' of task '{card.name}' is not embedded, and its card names no files"
+    missing = [file for file in files if find_file(file, files, home) is None]
+    words = f"data set '{data}' of task '{card.name}' needs {home / missing[0].path}, which is not there"
+    if len(missing) > 1:
+        words += f" (and {len(missing) - 1} more)"
+    if not all(file.url for file in missing):
+        return f"{words}; nobody publishes it in this form: put it there, or set RNNBENCH_DATA to the folder that has it"
+    return f"{words}; fetch it with: rnnbench data fetch {card.name} {data} (or set RNNBENCH_DATA to the folder that has it)"

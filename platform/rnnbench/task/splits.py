@@ -56,7 +56,7 @@ def nested_rows(num_rows: int, fraction: float, seed: int, labels: Sequence[Hash
     """A part of the training rows, ascending: at least one, and every smaller part of the same seed lies within a larger one."""
     if fraction >= 1:
         return np.arange(num_rows)
-    return np.sort(shuffled(num_rows, seed, labels)[: max(1, math.ceil(fraction * num_rows))])
+    return np.sort(shuffled(num_rows, seed, labels)[: max(1, math.ceil(fraction * num_rows - 1e-9))])
 
 
 def shuffled(num_rows: int, seed: int, labels: Sequence[Hashable] | None = None) -> Rows:

@@ -2,10 +2,11 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, Protocol, cast
 
 import torch
@@ -20,8 +21,8 @@ TokenKind = Literal["word", "space", "subword", "char"]
 SPECIAL = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNKNOWN, BEGIN, END = range(4)
 
-# Words with what stands inside them (don't, 3.5), and every other sign by itself.
-_WORD = re.compile(r"\w+(?:['\u2019.,]\w+)*|[^\w\s]")
+# Below this every combining mark of a living script; one of a dead script behind it is a sign by itself.
+_LAST_MARK = 0x11800
 _NO_SPACE_BEFORE = re.compile(r" (?=[.,;:!?%)\]}\u2019']|n't\b)")
 _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{$]) ")
 
@@ -49,7 +50,7 @@ def learn_codec(texts: Iterable[str], kind: TokenKind, *, lowercase: bool = Fals
     Args:
         kind: word: words and signs; space: what white space parts, for text that is tokenised already, a line's end its own token;
             subword: byte pairs (Sennrich et al. 2016, arXiv:1508.07909), of which nothing is unknown that its letters can spell;
-            char: single characters.
+            char: single characters. Words and subwords do not see how an accent is written, as one character or two (NFC).
         min_count: Rarer tokens are unknown.
     Raises:
         DataError: the texts hold nothing, or the library for subwords is missing.
@@ -65,7 +66,7 @@ def learn_codec(texts: Iterable[str], kind: TokenKind, *, lowercase: bool = Fals
     # By count, and of equally common ones by spelling, so that the order of the texts does not matter.
     common = sorted((token for token, count in counts.items() if count >= min_count), key=lambda token: (-counts[token], token))
     listed = [token for token in common if token not in SPECIAL]
-    return _Listed(kind, lowercase, (*SPECIAL, *listed[: max_size - len(SPECIAL)]))
+    return _Listed(kind, lowercase, (*SPECIAL, *listed[: max(0, max_size - len(SPECIAL))]))
 
 
 def codec_of(plain: Mapping[str, Plain]) -> Codec:
@@ -92,6 +93,18 @@ def unknown_share(codec: Codec, texts: Iterable[str]) -> float:
     return numbers.count(UNKNOWN) / len(numbers) if numbers else 0.0
 
 
+@cache
+def _word_rule() -> re.Pattern[str]:
+    """Words with what stands inside them (don't, 3.5, 1,000), and every other sign by itself; an accent stays with what it stands on.
+
+    Without the marks, which Python's `\\w` leaves out, a word of Hindi or Thai would be its consonants, one by one.
+    """
+    marks = "".join(re.escape(chr(number)) for number in range(_LAST_MARK) if unicodedata.category(chr(number)).startswith("M"))
+    # Joiners too: Persian and the scripts of India need them inside words, and pictures of people are made with them.
+    rest = rf"[\w{marks}\u200c\u200d]*"
+    return re.compile(rf"\w{rest}(?:['\u2019]\w{rest}|(?<=\d)[.,](?=\d){rest})*|[^\w\s][{marks}\u200d]*")
+
+
 @dataclass(frozen=True)
 class _Listed:
     """Tokens that a rule splits a text into, looked up in a list."""
@@ -102,7 +115,8 @@ class _Listed:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {token: number for number, token in enumerate(self.tokens)}
+        # Padding and start are not in any text, whatever is written there; the end and the unknown word of tokenised text are.
+        return {token: number for number, token in enumerate(self.tokens) if number not in (PAD, BEGIN)}
 
     def split(self, text: str) -> list[str]:
         if self.lowercase:
@@ -111,7 +125,7 @@ class _Listed:
             return list(text)
         if self.kind == "space":
             return text.replace("\n", " <eos> ").split()
-        return _WORD.findall(text)
+        return _word_rule().findall(unicodedata.normalize("NFC", text))
 
     def encode(self, text: str) -> list[int]:
         return [self._numbers.get(token, UNKNOWN) for token in self.split(text)]
@@ -137,6 +151,8 @@ class _Subwords:
 
         self._json = tokenizer_json
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
+        # "<pad>" in a text is a text: five characters.
+        self._tokenizer.encode_special_tokens = True
 
     @classmethod
     def learn(cls, texts: Iterable[str], *, lowercase: bool, max_size: int, min_count: int) -> "_Subwords":

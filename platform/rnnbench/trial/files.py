@@ -1,4 +1,4 @@
-"""The files in a trial's folder. No torch."""
+"""The files in a trial's folder, and in that of an exported model. No torch."""
 
 from pathlib import Path
 
@@ -6,6 +6,11 @@ BEST = "best.ckpt"  # weights of the best epoch, behind a checksum
 LAST = "last.ckpt"  # what an unfinished trial continues from
 LOG = "trial.log"
 VERDICT = "verdict.json"  # why the guard ended the worker
+
+WEIGHTS = "model.safetensors"
+PREPARATION = "preparation.json"  # what the task turns input into tensors with, and outputs into words
+SPEC = "spec.json"  # the trial's spec and key, sizes, versions, the source of a cell of one's own, checksums of the other files
+CARD = "README.md"  # the model card, for people
 
 
 def previous_of(path: Path) -> Path:

@@ -19,7 +19,7 @@ from rnnbench.trial.job import Cost, Job
 from rnnbench.trial.loop import evaluate
 from rnnbench.trial.probe import build_trainer, measure
 from rnnbench.trial.pulse import Pulse
-from rnnbench.trial.run import torch_settings
+from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.trained import save_trained
 
 # An epoch that takes longer is not seen to its end.

@@ -16,7 +16,8 @@ from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
 from rnnbench.trial.probe import measure
 from rnnbench.trial.pulse import Pulse
-from rnnbench.trial.run import Attempt, torch_settings
+from rnnbench.trial.run import Attempt
+from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.watchdog import guarded
 
 Member = tuple[Attempt, Trainer]

@@ -159,7 +159,7 @@ class Trainer:
         """The epoch's batches, as row numbers; sets the learning rate and the random stream, or goes on within the epoch."""
         parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
         assert isinstance(batch_size, int)
-        epoch = self.progress.epoch + 1
+        epoch = self.module.epoch = self.progress.epoch + 1
         scale = lr_scale(parameters, epoch, self.spec.budget.max_epochs, self.progress.num_falls)
         for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
             group["lr"] = base_lr * scale

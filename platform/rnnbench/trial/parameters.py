@@ -2,6 +2,8 @@
 
 from rnnbench.base.parameters import Parameter
 
+# The parameter that names the trained model whose weights a trial starts from; in a trial it is the key of that model's trial.
+INIT_FROM = "training.init_from"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 _ADAM = {"optimizer.name": ("adam", "adamw")}
 _MOMENTUM = {"optimizer.name": ("sgd", "rmsprop")}
@@ -22,7 +24,7 @@ OPTIMIZER_PARAMETERS = (
 TRAINING_PARAMETERS = (
     Parameter("training.batch_size", "int", 64, "sequences in a step", low=1, high=1_000_000),
     Parameter(
-        "training.init_from",
+        INIT_FROM,
         "text",
         None,
         "SWEEP or SWEEP/TRIAL: a trained model whose embedding and recurrent weights the training starts from",

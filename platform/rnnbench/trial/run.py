@@ -2,11 +2,10 @@
 
 import logging
 import math
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ from rnnbench.trial.checkpoint import candidates, save_rotating
 from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
+from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.pulse import Pulse
-from rnnbench.trial.trained import load_trained, save_trained
+from rnnbench.trial.settings import torch_settings
+from rnnbench.trial.trained import save_trained, start_from
 from rnnbench.trial.watchdog import guarded
 
 log = logging.getLogger(__name__)
@@ -114,15 +115,15 @@ class Attempt:
                 for event in recent:
                     self._send_epoch(event | {"kind": "epoch_again"})
                 return trainer
-        return self._trainer(data)
+        return self._trainer(data, fresh=True)
 
-    def _trainer(self, data: TaskData) -> Trainer:
+    def _trainer(self, data: TaskData, *, fresh: bool = False) -> Trainer:
+        """A trainer; a fresh one has the weights that `training.init_from` gives, another is about to take those of a checkpoint."""
         metric, maximize = self.card.metric.name, self.card.metric.direction == "max"
         module = build_module(self.job.spec, data)
-        if self.job.init_from is not None:
-            source = load_trained(Path(self.job.init_from))
-            taken = module.start_from(source.module, source.data)
-            log.info("starts from %s: %s", self.job.init_from, ", ".join(taken))
+        if fresh and (source := self.job.spec.parameters.get(INIT_FROM)) is not None:
+            assert self.job.init_from is not None, "a job says where the model is that its trial starts from"
+            start_from(module, Path(self.job.init_from), str(source))
         return Trainer(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
         )
@@ -199,33 +200,3 @@ class Attempt:
             "flush_denormal": True,
             "torch": torch.__version__,
         }
-
-
-@contextmanager
-def torch_settings(threads: int) -> Iterator[None]:
-    """What every trial trains under: its share of threads, flushed denormals, deterministic kernels; all put back after."""
-    before = torch.get_num_threads(), _flushes_denormals(), torch.are_deterministic_algorithms_enabled(), _fills_memory()
-    # Tensors made without values are not filled first: nothing reads them, and an eighth of a short trial went there.
-    _set_torch(threads, flush=True, deterministic=True, fill=False)
-    try:
-        yield
-    finally:
-        _set_torch(*before)
-
-
-def _set_torch(threads: int, flush: bool, deterministic: bool, fill: bool) -> None:
-    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]  # a property of the module
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    # Vanishing gradients become denormal numbers, which slow a CPU down four to eight times.
-    torch.set_flush_denormal(flush)
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
-
-
-def _fills_memory() -> bool:
-    return bool(torch.utils.deterministic.fill_uninitialized_memory)  # type: ignore[attr-defined]  # a property of the module
-
-
-def _flushes_denormals() -> bool:
-    # torch sets the mode and does not tell it; the processor does.
-    return sys.float_info.min / 2 == 0.0

@@ -1,18 +1,36 @@
 """A trained model from its checkpoint, with what its task needs to use it: no training data, no sweep, no ledger."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rnnbench.base.canonical import canonical_json
 from rnnbench.base.errors import CheckpointError
+from rnnbench.base.names import printable
+from rnnbench.base.parameters import Value
+from rnnbench.base.seeds import child
 from rnnbench.cells.own import OwnCell, make_known
+from rnnbench.cells.table import get_cell
+from rnnbench.task.answers import Answer, Question
+from rnnbench.task.catalogue import get_task
+from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData, TaskModule
+from rnnbench.task.question import build_question
 from rnnbench.trial.build import build_module
 from rnnbench.trial.checkpoint import load_checkpoint, save_checkpoint
+from rnnbench.trial.parameters import INIT_FROM
+from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.spec import TrialSpec
+
+log = logging.getLogger(__name__)
+
+# As many as a trial has by default: with more, sums come in another order.
+THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,30 @@ class Trained:
     module: TaskModule
     data: TaskData
 
+    def ask(self, lines: Sequence[str] | str = (), files: Sequence[str | Path] = (), **options: Value) -> Answer:
+        """What the model says to new input.
+
+        Args:
+            lines: Texts, for a task of lines.
+            files: Sound or tables for a task that reads files; text files, of which each line is a text, for a task of lines.
+            options: Of the task's card under `predict`, by their short names.
+        Raises:
+            InputError: the task's models cannot be asked, or not with this.
+            ParameterError: an option's name or value.
+            DataError: the input cannot be used.
+        """
+        texts = [lines] if isinstance(lines, str) else list(lines)
+        return self.answer(build_question(get_task(self.spec.task), texts, [Path(file) for file in files], options))
+
+    def answer(self, question: Question) -> Answer:
+        """See `ask`; the same question gives the same answer, and the process is left as it was."""
+        with torch_settings(THREADS), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(child(self.spec.seed, "answer"))
+            answer = load_task(self.spec.task).answer(self.module, self.data, question)
+        for row in answer.rows:
+            assert row.keys() == answer.rows[0].keys(), "the rows of an answer have the same keys"
+        return answer
+
 
 def save_trained(path: Path, spec: TrialSpec, weights: Mapping[str, Any], data: TaskData, own_cell: Mapping[str, str] | None) -> int:
     """Writes what `load_trained` reads; returns the size in bytes."""
@@ -37,19 +79,70 @@ def save_trained(path: Path, spec: TrialSpec, weights: Mapping[str, Any], data: 
 
 
 def load_trained(path: Path) -> Trained:
-    """The model of a trial's `best.ckpt`.
+    """The model of a trial's `best.ckpt`; a cell of one's own is run from the source that is kept there.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or from before models kept their preparation.
+        CheckpointError: the file is missing, damaged, from before models kept their preparation, or of another version of its task or cell.
+        UnknownNameError: its task or cell is not installed here.
     """
     state = load_checkpoint(path)
+    if "module" in state and "data" not in state:
+        raise CheckpointError(f"{path}: from before models kept what their task needs to use them; {_again()}")
     try:
         if state["own_cell"]:
             make_known(OwnCell(**state["own_cell"]))
         spec, kept = TrialSpec.from_dict(state["spec"]), state["data"]
+        require_versions(spec, str(path))
         data = TaskData({}, kept["input_size"], kept["output_size"], preparation=json.loads(kept["preparation"]))
-        module = build_module(spec, data)
-        module.load_state_dict(state["module"])
+        return build_trained(spec, data, state["module"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: not a model that this version can use ({error}); train it again") from error
+        found = printable(" ".join(str(error).split()), 200)
+        raise CheckpointError(f"{path}: not a model that this version can use ({found}); {_again()}") from error
+
+
+def start_from(module: TaskModule, path: Path, key: str) -> None:
+    """Gives a module that is to be trained what it can use of a trained model.
+
+    Args:
+        key: Of the trial whose model must be there.
+    Raises:
+        CheckpointError: it is not, see `load_trained`.
+        DataError: the module can use nothing of it.
+    """
+    try:
+        source = load_trained(path)
+        if source.spec.key() != key:
+            raise CheckpointError(f"{path}: the model of another trial")
+    except CheckpointError as error:
+        raise CheckpointError(f"{INIT_FROM} {key[:8]}: {error}") from error
+    log.info("starts from %s: %s", path, ", ".join(module.start_from(source.module, source.data)))
+
+
+def build_trained(spec: TrialSpec, data: TaskData, weights: Mapping[str, Any]) -> Trained:
+    """The model of a spec, in which every weight is the given one; torch's random stream is left as it was.
+
+    Raises:
+        RuntimeError: a weight is missing, too many or of another shape.
+    """
+    with torch.random.fork_rng(devices=[]):
+        module = build_module(spec, data)
+    module.load_state_dict(weights)
     return Trained(spec, module.eval(), data)
+
+
+def require_versions(spec: TrialSpec, where: str) -> None:
+    """Refuses a model whose weights would mean something else here.
+
+    Raises:
+        CheckpointError: its task or cell has had another version.
+        UnknownNameError: its task or cell is not here.
+    """
+    pairs = (("task", spec.task, spec.task_version, get_task(spec.task)), ("cell", spec.cell, spec.cell_version, get_cell(spec.cell)))
+    for what, name, had, here in pairs:
+        if had != here.version:
+            words = f"trained with version {had} of {what} '{name}', which has version {here.version} here"
+            raise CheckpointError(f"{where}: {words}; run its sweep again under a new name")
+
+
+def _again() -> str:
+    return "train it again: rnnbench train --trial SWEEP/TRIAL --export DIR"

@@ -7,6 +7,8 @@ from rnnbench.cli.app import app
 
 PLANNED = {
     "sweep",
+    "predict",
+    "export",
     "bench",
     "new",
     "check",

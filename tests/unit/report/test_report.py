@@ -36,7 +36,7 @@ def trial(cell: str, place: int, best: float | None, *, test: float | None = Non
 
 
 def study(trials: Sequence[TrialRecord], name: str = "mine") -> Study:
-    settings = {"search": {"seed": 0}, "space": {"optimizer.lr": {"loguniform": [0.001, 0.1]}}}
+    settings = {"search": {"seed": 0, "method": "random"}, "space": {"optimizer.lr": {"loguniform": [0.001, 0.1]}}}
     environment = {"rnnbench": "0", "versions": {"torch": "2"}, "revision": None, "command": "rnnbench sweep <script>alert(1)</script>"}
     record = SweepRecord(name, "mine.yaml", "task: <script>alert(2)</script>\n", settings, environment, MOMENT, MOMENT, 12.0)
     epochs = {
@@ -149,7 +149,7 @@ def test_the_pages_stand_alone_escape_what_they_show_and_repeat_byte_for_byte(tm
     for mine, theirs in zip(one.figures, other.figures, strict=True):
         assert mine.read_bytes() == theirs.read_bytes()
         assert mine.with_suffix(".png").read_bytes() == theirs.with_suffix(".png").read_bytes()
-    assert len(one.figures) == 3
+    assert [path.stem.rpartition("-")[2] for path in one.figures] == ["trials", "curves", "budgets", "parameters"]
 
 
 def test_the_numbers_in_the_document_are_those_of_the_trials(tmp_path: Path) -> None:
@@ -200,3 +200,28 @@ def test_it_says_how_far_off_a_forecast_was(tmp_path: Path) -> None:
     assert "fused (8)" in page
     assert sweep["forecast"]["took_seconds"] == 12.0
     assert "Forecast" not in write_report([study([one])], tmp_path / "other").html.read_text()
+
+
+STEADY = searched("gru", [0.5] * 20)
+WILD = searched("lstm", [0.1] * 15 + [0.9] * 5)
+
+
+def test_where_more_trials_change_the_order_the_answer_says_from_which_budget_on() -> None:
+    # 0.9 - 0.8 * 0.75^n passes 0.5 between 2 and 3 draws.
+    assert "gru is expected to be ahead of lstm in a search of fewer than 3 trials" in words(*STEADY, *WILD)
+    assert "The budget matters" not in words(*GRU, *ELMAN)
+
+
+@pytest.mark.parametrize("change", [{"search": {"method": "tpe"}}, {"search": {"method": "grid"}}, {"replicates": 2}])
+def test_draws_that_are_not_independent_have_no_expected_best(change: dict[str, object]) -> None:
+    one = study([*STEADY, *WILD])
+    (free,) = build_comparisons([one])
+    assert all(row.budget is not None for row in free.rows)
+    changed = replace(one, sweep=replace(one.sweep, settings={**one.sweep.settings, **change}))
+    (bound,) = build_comparisons([changed])
+    assert all(row.budget is None for row in bound.rows)
+
+
+def test_a_lost_draw_leaves_no_expected_best_for_its_cell() -> None:
+    (comparison,) = build_comparisons([study([*STEADY, trial("gru", 50, None, status=Status.FAILED), *WILD])])
+    assert {row.cell: row.budget is not None for row in comparison.rows} == {"gru": False, "lstm": True}

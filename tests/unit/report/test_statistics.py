@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rnnbench.report.statistics import bootstrap_iqm, holm, interquartile_mean, t_interval, welch_against
+from rnnbench.report.statistics import bootstrap_iqm, holm, interquartile_mean, seeds_needed, t_interval, welch_against
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30)
 
@@ -77,3 +77,27 @@ def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) 
     adjusted = holm(p_values)
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
     assert [adjusted[i] for i in sorted(range(len(p_values)), key=lambda i: p_values[i])] == sorted(adjusted)
+
+
+@pytest.mark.parametrize(("effect", "seeds"), [(0.5, 64), (0.8, 26), (0.3, 176)])
+def test_the_seeds_that_would_decide_are_cohens(effect: float, seeds: int) -> None:
+    # Cohen 1988, table 2.4.1, two-sided 5 %, power 0.80: 64, 26 and (interpolated in d) 176 in each group. Spread exactly one.
+    spread = [-1.0, 1.0, 0.0]
+    assert statistics.stdev(spread) == 1.0
+    assert seeds_needed([effect + value for value in spread], spread) == seeds
+
+
+def test_the_power_at_that_number_of_seeds_is_what_simulation_finds() -> None:
+    one, other = [1.0, 1.2, 0.8], [0.9, 0.5, 0.4]
+    number = seeds_needed(one, other)
+    assert number is not None
+    rng = np.random.default_rng(0)
+    draws = [rng.normal(np.mean(group), np.std(group, ddof=1), size=(4000, number)) for group in (one, other)]
+    found = stats.ttest_ind(*draws, axis=1, equal_var=False).pvalue < 0.05
+    # 0.8 or just above, and three standard errors of 4000 runs.
+    assert 0.8 - 0.02 < found.mean() < 0.9
+
+
+@pytest.mark.parametrize("groups", [([1.0], [2.0, 3.0]), ([1.0, 1.0], [1.0, 1.0]), ([1.0, 2.0], [2.0, 1.0]), ([0.0, 1.0], [1e-6, 1.0])])
+def test_nothing_is_said_where_no_number_of_seeds_would_do(groups: tuple[list[float], list[float]]) -> None:
+    assert seeds_needed(*groups) is None

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from rnnbench.trial.run import torch_settings
+from rnnbench.trial.settings import torch_settings
 
 
 def test_a_trial_trains_with_denormals_flushed_and_its_share_of_threads() -> None:

@@ -1,0 +1,62 @@
+"""`rnnbench export`: a trained model as a folder to give away."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnbench.cli.options import DbOption, HomeOption, command, home_at, open_ledger, output
+from rnnbench.cli.predict import refused
+
+if TYPE_CHECKING:
+    from rnnbench.report.model_card import Described
+    from rnnbench.trial.trained import Trained
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("export")(export)
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="SWEEP[/TRIAL]", help="A sweep (its best confirmed model), or a trial.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    home: HomeOption = None,
+    db: DbOption = None,
+) -> None:
+    """Write a trained model into a folder: safetensors, preparation, spec and a model card.
+
+    Example: rnnbench export sms_spam ./spam_filter
+    """
+    from rnnbench import __version__
+    from rnnbench.report.model_card import Described
+    from rnnbench.sweep.models import find_model
+    from rnnbench.trial.export import require_new
+
+    require_new(folder)
+    place = home_at(home)
+    with open_ledger(place, db) as ledger:
+        found = find_model(ledger, place, model)
+        sweep = ledger.get_sweep(found.sweep)
+    with refused():
+        trained = found.load()
+    versions = {name: sweep.environment.get(name) for name in ("rnnbench", "revision", "python")} | {"rnnbench at export": __version__}
+    versions["torch"] = found.trial.outcome.get("torch")
+    known = {name: str(version) for name, version in versions.items() if version}
+    write(trained, folder, Described(found.trial, found.seeds, sweep, found.baselines, known))
+    output().print(f"{found.words()}\nexported to {folder}; its card is {folder / 'README.md'}", markup=False, soft_wrap=True)
+
+
+def write(trained: "Trained", folder: Path, described: "Described") -> None:
+    """Exports a model with its card, and says how to ask it."""
+    from rnnbench.report.model_card import render
+    from rnnbench.task.catalogue import get_task
+    from rnnbench.trial import export as exporting
+
+    exporting.export(trained, folder, render(described, folder.absolute().name), described.versions)
+    task = get_task(trained.spec.task)
+    if task.predict is not None:
+        given = "TEXT" if task.predict_input == "lines" else "FILE"
+        path = str(folder) if folder.is_absolute() or str(folder).startswith("..") else f"./{folder}"
+        output().print(f"ask it: {command()} predict {shlex.quote(path)} --input {given}", markup=False, soft_wrap=True)

@@ -1,0 +1,112 @@
+"""What the test split showed beyond the task's metric: every other number, which class was taken for which, examples; over a cell's seeds.
+
+The numbers are those of `outcome["test"]` and of what a task's `examine` found, kept as `outcome["examined"]`: numbers by name, mappings
+of numbers, `confusion` = {classes, counts: rows are the truth} and `examples`, a list of rows of words.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rnnbench.ledger.records import TrialRecord
+from rnnbench.report.statistics import Interval, t_interval
+from rnnbench.report.style import Picture, draw
+from rnnbench.report.tables import Summary
+
+EXAMPLES_SHOWN = 5
+# More classes leave no room for a number in each square.
+MOST_NUMBERED = 12
+# A square of a larger share is too dark for black numbers.
+DARK = 0.55
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of the test split, mean over seeds; `interval` is None below two seeds."""
+
+    name: str
+    mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class (row) was taken for each (column), summed over seeds."""
+
+    labels: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+def find_measures(row: Summary) -> list[Measure]:
+    """Every number of the winner's test beside the task's own metric, where each of its seeds has it."""
+    of_seeds = [dict(_numbers(trial)) for trial in row.winner if trial.outcome.get("test")]
+    if not of_seeds:
+        return []
+    names = [name for name in of_seeds[0] if name != row.task.metric.name and all(name in one for one in of_seeds)]
+    values = {name: [one[name] for one in of_seeds] for name in names}
+    return [Measure(name, statistics.fmean(found), t_interval(found)) for name, found in values.items()]
+
+
+def find_confusion(row: Summary) -> Confusion | None:
+    """The winner's confusion over all seeds; None where the task has none."""
+    found = [one["confusion"] for trial in row.winner if isinstance(one := trial.outcome.get("examined"), Mapping) and "confusion" in one]
+    if not found or any(one["classes"] != found[0]["classes"] for one in found):
+        return None
+    counts = np.sum([np.asarray(one["counts"], dtype=int) for one in found], axis=0)
+    return Confusion([str(label) for label in found[0]["classes"]], counts.tolist())
+
+
+def find_examples(row: Summary) -> list[dict[str, str]]:
+    """Some rows of the test split with what the winner's first seed makes of them."""
+    for trial in row.winner:
+        examined: Mapping[str, Any] = trial.outcome.get("examined") or {}
+        if examined.get("examples"):
+            return [{str(name): str(value) for name, value in one.items()} for one in examined["examples"][:EXAMPLES_SHOWN]]
+    return []
+
+
+def draw_confusion(row: Summary, prefix: str) -> Picture | None:
+    """The winner's confusion as shares of each true class; None where the task has none."""
+    confusion = find_confusion(row)
+    if confusion is None:
+        return None
+    counts = np.asarray(confusion.counts, dtype=float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = min(7.2, 2.2 + 0.38 * len(counts))
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    is_long = max(map(len, confusion.labels)) > 3
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
+    axes.set_xticks(range(len(counts)), confusion.labels, **turned)
+    axes.set_yticks(range(len(counts)), confusion.labels)
+    axes.set_xlabel("said")
+    axes.set_ylabel("true class")
+    if len(counts) <= MOST_NUMBERED:
+        for (truth, said), share in np.ndenumerate(shares):
+            if counts[truth, said]:
+                ink = "white" if share > DARK else "black"
+                axes.annotate(f"{counts[truth, said]:g}", (said, truth), ha="center", va="center", fontsize=8, color=ink)
+    seeds = f"{len(row.winner)} seed{'s' if len(row.winner) > 1 else ''}"
+    caption = f"What {row.cell}'s winner took each class of the test split for, over {seeds}; the shade is the share of the row."
+    right = float(np.trace(counts) / max(1.0, counts.sum()))
+    return draw(figure, f"{prefix}-confusion", caption, f"{row.cell}: {100 * right:.1f} % on the diagonal, {len(counts)} classes")
+
+
+def _numbers(trial: TrialRecord) -> Iterator[tuple[str, float]]:
+    for found in (trial.outcome.get("test"), trial.outcome.get("examined")):
+        for name, value in (found or {}).items():
+            if _is_number(value):
+                yield name, float(value)
+            elif isinstance(value, Mapping) and value and all(map(_is_number, value.values())):
+                for inner, one in value.items():
+                    yield f"{name} {inner}", float(one)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

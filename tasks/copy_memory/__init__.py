@@ -1,0 +1,1 @@
+"""Copy memory: ten digits, a long wait, and the digits again."""

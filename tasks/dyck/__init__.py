@@ -1,0 +1,1 @@
+"""Dyck: brackets of several kinds, nested to a bounded depth; which one must close next."""

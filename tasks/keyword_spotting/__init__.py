@@ -1,0 +1,1 @@
+"""Keyword spotting: which word a short sound is."""

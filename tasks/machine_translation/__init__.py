@@ -1,0 +1,1 @@
+"""Machine translation: a sentence in one language, its translation in another."""

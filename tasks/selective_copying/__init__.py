@@ -1,0 +1,1 @@
+"""Selective copying: the symbols among blanks are to be kept, the blanks are not."""

@@ -1,0 +1,1 @@
+"""Sequence classification: one class for a numeric sequence of any length."""

@@ -1,0 +1,1 @@
+"""Sequence regression: one number for a numeric sequence of any length."""

@@ -1,0 +1,1 @@
+"""Speech recognition: sound to text by CTC."""

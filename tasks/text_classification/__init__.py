@@ -1,0 +1,1 @@
+"""Text classification: a label for a text of words, subwords or characters."""
