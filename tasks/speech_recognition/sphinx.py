@@ -18,6 +18,8 @@ def read_mfc(content: bytes, where: str, num_cepstra: int = NUM_CEPSTRA) -> NDAr
     Raises:
         DataError: not such a file, cut off, empty, or with a number that is not finite.
     """
+    if not content:
+        raise DataError(f"{where}: the file is empty")
     held, rest = divmod(len(content) - 4, 4)
     declared = struct.unpack_from(">i", content)[0] if len(content) >= 4 else -1
     if declared != held or rest:

@@ -19,6 +19,9 @@ from rnnbench.task.module import Batch, BuildNetwork, TaskData, TaskModule
 from rnnbench.task.text import UNKNOWN, codec_of
 from rnnbench_tasks.text_classification.rows import get_float, get_int
 
+# Of the test split, the mistakes that are kept, and the characters of each text.
+MISTAKES, SHOWN = 5, 300
+
 
 class Module(TaskModule):
     """Gives every class a score; cross-entropy in nats.
@@ -84,20 +87,37 @@ class Module(TaskModule):
         return {"accuracy": right / totals["rows"], "macro_f1": sum(scores) / len(scores), "loss": totals["loss"] / totals["rows"]}
 
     def examine(self, split: Batch) -> dict[str, Plain]:
-        """Confusion matrix (a row for each true class), precision, recall and F1 of each class, and the area under the ROC curve of two."""
-        scores_NC = torch.cat([self(split.rows(rows)) for rows in self.plan_evaluation(split)]).double()
-        num_classes = len(self.classes)
-        pairs = split.targets * num_classes + scores_NC.argmax(dim=1)
-        confusion = pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes)
-        right, there, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-        of_class: dict[str, Plain] = {
-            name: {"rows": of, "precision": _share(hits, by), "recall": _share(hits, of), "f1": _share(2 * hits, of + by)}
-            for name, hits, of, by in zip(self.classes, right.tolist(), there.tolist(), said.tolist(), strict=True)
+        """Confusion matrix (a row for each true class), F1 of each class, the area under the ROC curve of two, and the gravest mistakes."""
+        scores_NC = torch.cat([self(split.rows(rows)) for rows in self.plan_evaluation(split)])
+        shares_NC = scores_NC.double().softmax(1)
+        num_classes, truth_N = len(self.classes), split.targets
+        counts_CC = (truth_N * num_classes + shares_NC.argmax(1)).bincount(minlength=num_classes**2).view(num_classes, num_classes)
+        both_C = counts_CC.sum(0) + counts_CC.sum(1)
+        found: dict[str, Plain] = {
+            "confusion": {"classes": list(self.classes), "counts": counts_CC.tolist()},
+            "f1": {
+                self.classes[place]: float(2 * counts_CC[place, place] / both_C[place]) for place in both_C.nonzero().flatten().tolist()
+            },
+            "examples": self._mistakes(split, shares_NC),
         }
-        found: dict[str, Plain] = {"confusion": {"classes": list(self.classes), "counts": confusion.tolist()}, "of each class": of_class}
-        if num_classes == 2 and there.all():
-            found["auc"] = float(roc_auc_score(split.targets.numpy(), scores_NC.softmax(1)[:, 1].numpy()))
+        if num_classes == 2 and counts_CC.sum(1).all():
+            found["auc"] = float(roc_auc_score(truth_N.cpu().numpy(), shares_NC[:, 1].cpu().numpy()))
         return found
+
+    def _mistakes(self, split: Batch, shares_NC: Tensor) -> list[Plain]:
+        """The wrong answers that were surest, as words."""
+        codec, lengths_N = codec_of(self._codec), split.mask().sum(1)
+        sure_N, said_N = shares_NC.max(1)
+        rows: list[Plain] = []
+        for place in sure_N.masked_fill(said_N == split.targets, -1).argsort(descending=True, stable=True)[:MISTAKES].tolist():
+            said, truth = int(said_N[place]), int(split.targets[place])
+            if said != truth:
+                text = codec.decode(split.inputs[place, : lengths_N[place]].tolist())
+                shown = text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+                rows.append(
+                    {"text": shown, "true": self.classes[truth], "said": self.classes[said], "probability": round(float(sure_N[place]), 4)}
+                )
+        return rows
 
     def start_from(self, source: TaskModule, data: TaskData) -> list[str]:
         """Embeddings, token by token, and the layers that read forwards; what that model does not have stays as it was drawn.
@@ -125,7 +145,3 @@ class Module(TaskModule):
             raise DataError("training.init_from: that model's network is another; give this one the same cell, hidden_size and num_layers")
         self.network.load_state_dict({**weights, **fitting})
         return [f"network.{name}" for name in fitting]
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -101,9 +101,11 @@ def test_the_loss_falls_when_the_module_trains(card: TaskCard) -> None:
     data = read(card)
     module = module_for(card, data)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
-    batch = data.splits["train"].rows(torch.arange(64))
+    # So few and short rows that any task's can be learned by heart.
+    train = data.splits["train"]
+    batch = train.rows(torch.arange(4) if train.lengths is None else train.lengths.argsort(stable=True)[:4])
     losses = []
-    for step in range(30):
+    for step in range(60):
         optimizer.zero_grad()
         loss = module.training_step(batch, step)
         loss.backward()

@@ -28,7 +28,9 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
     return {"RNNBENCH_DATA": str(tmp_path / "data")}
 
 
-def planned_in(folder: Path, environ: Mapping[str, str], task: str = OWN, search: str = "{method: random, num_samples: 1}", space: str = "") -> Planned:
+def planned_in(
+    folder: Path, environ: Mapping[str, str], task: str = OWN, search: str = "{method: random, num_samples: 1}", space: str = ""
+) -> Planned:
     file = folder / "sweep.yaml"
     file.write_text(SWEEP.format(task=task, search=search, space=space))
     return plan_sweep(read_sweep(file), environ)

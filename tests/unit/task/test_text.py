@@ -1,4 +1,4 @@
-"""Text to token numbers and back: every rule of splitting, vocabularies from counts, and nothing in a text that passes for a special token."""
+"""Text to token numbers and back: how texts are split, vocabularies from counts, and no text that passes for a special token."""
 
 import json
 from collections import Counter

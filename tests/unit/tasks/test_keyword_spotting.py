@@ -179,9 +179,7 @@ def test_other_rates_and_channels_are_brought_to_the_training_sounds_and_counted
             r"row \d .*: all training rows are 'a'; two classes are needed",
         ),
         (
-            {
-                "manifest.csv": b"path,label,split\nyes/1.wav,a,train\nno/0.wav,b,train\nno/2.wav,b,train\nyes/5.wav,a,train\nyes/3.wav,c,test\n"
-            },
+            {"manifest.csv": b"path,label,split\n" + b"yes/1.wav,a,train\nno/0.wav,b,train\n" * 2 + b"yes/3.wav,c,test\n"},
             "row 5.*'c' is in the test split, but no",
         ),
         ({"manifest.csv": b"path,label\nyes/1.wav,a\n"}, "1 rows cannot be split"),

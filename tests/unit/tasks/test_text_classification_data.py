@@ -235,7 +235,11 @@ def test_a_column_of_splits_is_honoured_in_any_spelling(tmp_path: Path) -> None:
     [
         ("own.csv", "", "own.csv: the file is empty"),
         ("own.csv", "text,label\n", "own.csv: no rows below the line that names the columns"),
-        ("own.csv", "text,lable\na,yes\n", "own.csv, row 1: no column 'label'; did you mean 'lable'?; set data.label_column to one of text, lable"),
+        (
+            "own.csv",
+            "text,lable\na,yes\n",
+            "own.csv, row 1: no column 'label'; did you mean 'lable'?; set data.label_column to one of text, lable",
+        ),
         ("own.csv", "text,label\na,yes\nb\n", "own.csv:3: 1 fields, but 2 columns: text, label"),
         ("own.csv", "text,label\na,yes\nb,yes\n", "own.csv, row 1: all 2 rows have the label 'yes'; a classifier needs two classes"),
         ("own.csv", "text,label\na,yes\nb,\n", "own.csv, row 2: no label; give it one, or leave the row out"),
@@ -245,7 +249,11 @@ def test_a_column_of_splits_is_honoured_in_any_spelling(tmp_path: Path) -> None:
         ("own.csv", "text,label\na,yes\nb,no\n", "own.csv, row 1: 2 different texts cannot be split into train, validation, test"),
         ("own.csv", "text,label\n" + "same,yes\nSame ,no\n" * 9, "own.csv, row 1: 1 different texts cannot be split"),
         ("own.csv", "text,label\n" + "".join(f"a{n},{n / 7}\n" for n in range(9)), "own.csv, row 1: 9 different labels in 9 rows"),
-        ("own.csv", "text,label,split\na,yes,train\nb,no,fold1\n", "own.csv, row 2: its split is 'fold1', must be one of train, validation, test"),
+        (
+            "own.csv",
+            "text,label,split\na,yes,train\nb,no,fold1\n",
+            "own.csv, row 2: its split is 'fold1', must be one of train, validation, test",
+        ),
         ("own.csv", "text,label,split\na,yes,test\nb,no,test\n", "own.csv, row 1: no row is in the train split; there are test"),
         ("own.csv", b"text,label\na,yes\nb\xe9,no\n", "own.csv:3: not UTF-8 (byte 0xe9)"),
         ("own.csv", "text,label\n" + "?,yes\n!,no\n..,yes\n" * 9, "no token of the training texts occurs 99 times; lower data.min_count"),
@@ -264,7 +272,7 @@ def test_bad_own_data_is_one_line_with_file_and_row(tmp_path: Path, name: str, c
 
 def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", table())
-    with pytest.raises(DataError, match="data.text_column and data.label_column are both 'text'"):
+    with pytest.raises(DataError, match=r"data\.text_column and data\.label_column are both 'text'"):
         read(path, label_column="text")
 
 
@@ -294,7 +302,10 @@ def rows_of(texts: list[str], split: str = "") -> list[Row]:
     return [Row(text, "yes" if len(text) % 2 else "no", split, f"row {number}") for number, text in enumerate(texts)]
 
 
-@given(st.lists(st.sampled_from(["a", "A ", " a", "bb", "b b", "ccc", "dd", "e", "f f", "F  f", "g", "hh"]), min_size=20, max_size=60), st.integers(0, 9))
+@given(
+    st.lists(st.sampled_from(["a", "A ", " a", "bb", "b b", "ccc", "dd", "e", "f f", "F  f", "g", "hh"]), min_size=20, max_size=60),
+    st.integers(0, 9),
+)
 def test_every_row_is_in_one_split_and_equal_texts_are_in_the_same(texts: list[str], seed: int) -> None:
     rows = rows_of(texts)
     if len({row.key() for row in rows}) < len(SPLITS):
@@ -397,7 +408,10 @@ def test_the_label_of_an_opinion_is_what_is_said_of_the_thing_that_matters() -> 
     for row in draw_opinions(5):
         matter = re.match(r"(?:we came for the|what matters is the|all we want is a good|tell me about the) (\w+) ", row.text)
         assert matter is not None
-        said = re.search(rf"the {matter[1]} (?:was|seemed|felt|wasn't)(?! [.:])( not| never| hardly)?(?: very| really| quite| so)? (\w+)", row.text[matter.end() :])
+        said = re.search(
+            rf"the {matter[1]} (?:was|seemed|felt|wasn't)(?! [.:])( not| never| hardly)?(?: very| really| quite| so)? (\w+)",
+            row.text[matter.end() :],
+        )
         assert said is not None, row.text
         negated = said[1] is not None or "wasn't" in said[0]
         assert (said[2] in WORDS["positive"]) != negated if row.label == "positive" else (said[2] in WORDS["positive"]) == negated
@@ -430,9 +444,23 @@ def test_good_data_have_nothing_but_their_classes_to_tell(tmp_path: Path) -> Non
 
 def test_everything_odd_is_found_and_counted(tmp_path: Path) -> None:
     rows = [("plain text", "a", "train")] * 2 + [(f"text {n}", "a", "train") for n in range(30)]
-    rows += [("text 1", "a", "test"), ("TEXT  2", "b", "test"), ("", "b", "train"), ("bro\ufffdken", "b", "train"), ("caf\u00c3\u00a9", "b", "train")]
-    rows += [("a<br />b", "b", "train"), ("x\u0085y", "b", "train"), ("x\u2028w", "b", "train"), ("\u200bz", "c", "test"), ("unheard", "a", "validation")]
-    path = write(tmp_path / "own.jsonl", "\n".join(json.dumps({"text": text, "label": label, "split": split}) for text, label, split in rows))
+    rows += [
+        ("text 1", "a", "test"),
+        ("TEXT  2", "b", "test"),
+        ("", "b", "train"),
+        ("bro\ufffdken", "b", "train"),
+        ("caf\u00c3\u00a9", "b", "train"),
+    ]
+    rows += [
+        ("a<br />b", "b", "train"),
+        ("x\u0085y", "b", "train"),
+        ("x\u2028w", "b", "train"),
+        ("\u200bz", "c", "test"),
+        ("unheard", "a", "validation"),
+    ]
+    path = write(
+        tmp_path / "own.jsonl", "\n".join(json.dumps({"text": text, "label": label, "split": split}) for text, label, split in rows)
+    )
     found = findings(path, max_tokens=1)
     expected = [
         "3 classes: a 34, b 7, c 1",
