@@ -16,9 +16,9 @@ from rnnbench.task.splits import shuffled
 SPLITS = ("train", "validation", "test")
 # Of a text that has no splits of its own.
 SHARES = (0.9, 0.05, 0.05)
-# Of training, test and validation text. nanoGPT trains on the first 0.9, validates on the rest, and tests on nothing: so that validation
-# numbers can be compared, the test text is taken from its training text.
-SHAKESPEARE_SHARES = (0.85, 0.05, 0.1)
+# nanoGPT trains on the first 0.9 of Shakespeare, validates on the rest, and tests on nothing. Pieces of the rest validate and test by
+# turns, for its two halves are not equally hard: a number of either is then one of nanoGPT's validation text.
+SHAKESPEARE_SHARES = (0.9, *[0.1 / 20] * 20)
 # How far behind its share a part may end, as a share of the whole text.
 _REACH = 0.01
 _CALLED = {"train": "train", "training": "train", "valid": "validation", "validation": "validation", "val": "validation"} | {
@@ -46,8 +46,8 @@ def read_texts(files: Mapping[str, Path], data: str, seed: int) -> Texts:
         return {"train": read_text(_named(files, "test.txt")), "validation": first, "test": second}
     if data == "tinyshakespeare":
         path = files["input.txt"]
-        train, test, validation = cut_text(read_text(path), SHAKESPEARE_SHARES, str(path))
-        return {"train": train, "validation": validation, "test": test}
+        train, *pieces = cut_text(read_text(path), SHAKESPEARE_SHARES, str(path))
+        return {"train": train, "validation": "".join(pieces[::2]), "test": "".join(pieces[1::2])}
     if data.startswith(OWN) and len(files) == 1:
         path = next(iter(files.values()))
         return dict(zip(SPLITS, cut_text(read_text(path), SHARES, str(path)), strict=True))
@@ -61,7 +61,7 @@ def describe_splits(files: Mapping[str, Path], data: str) -> str:
     if data == "wikitext2_small":
         return "official test text for training; first half of the official validation text for validation, second half for test"
     if data == "tinyshakespeare":
-        return "by place, each part to a line's end: the first 85 % train, the next 5 % test, the last 10 % validate, as nanoGPT's do"
+        return "by place: the first 90 % train; of the last 10 %, nanoGPT's validation text, twenty pieces validate and test by turns"
     if data.startswith(OWN) and len(files) == 1:
         return "by place, each part to a line's end: the first 90 % train, then 5 % validation, 5 % test"
     return "a file for each"

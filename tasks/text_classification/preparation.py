@@ -35,15 +35,18 @@ class Preparation:
     keep: str
 
     @classmethod
-    def learn(cls, texts: Sequence[str], classes: Sequence[str], parameters: Mapping[str, Value], where: str) -> "Preparation":
+    def learn(
+        cls, texts: Sequence[str], classes: Sequence[str], parameters: Mapping[str, Value], where: str, kind: TokenKind = "word"
+    ) -> "Preparation":
         """From the training texts.
 
         Args:
             where: What to call them in a message.
+            kind: Where `data.tokens` is null.
         Raises:
             DataError: none of their tokens is frequent enough.
         """
-        kind, min_count = cast(TokenKind, get_text(parameters, "data.tokens")), get_int(parameters, "data.min_count")
+        kind, min_count = cast(TokenKind, parameters["data.tokens"] or kind), get_int(parameters, "data.min_count")
         size, lowercase = get_int(parameters, "data.vocabulary_size"), parameters["data.lowercase"] is True
         try:
             codec = learn_codec(texts, kind, lowercase=lowercase, max_size=size, min_count=min_count)

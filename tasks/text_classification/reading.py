@@ -11,7 +11,7 @@ from rnnbench.base.seeds import child
 from rnnbench.task.module import Batch, TaskData
 from rnnbench.task.sources import OWN
 from rnnbench.task.splits import nested_rows
-from rnnbench.task.text import UNKNOWN
+from rnnbench.task.text import UNKNOWN, TokenKind
 from rnnbench_tasks.text_classification.corpora import read_corpus
 from rnnbench_tasks.text_classification.opinions import draw_opinions
 from rnnbench_tasks.text_classification.own import read_own
@@ -30,11 +30,13 @@ class Corpus:
     Attributes:
         splits: Row numbers of each split, the training split whole.
         how: How the splits came about.
+        tokens: What it is read as where `data.tokens` is null.
     """
 
     rows: Sequence[Row]
     splits: Mapping[str, Sequence[int]]
     how: str
+    tokens: TokenKind = "word"
 
 
 def read_rows(files: Mapping[str, Path], data: str, parameters: Mapping[str, Value]) -> Corpus:
@@ -52,7 +54,8 @@ def read_rows(files: Mapping[str, Path], data: str, parameters: Mapping[str, Val
         rows = read_corpus(files, data)
     require_labels(rows)
     splits, how = assign_splits(rows, child(seed, "text_classification", "splits"), _AG_TEST if data == "ag_news_test" else None)
-    return Corpus(rows, splits, "generated with the texts, by data.seed" if data == "opinions" else how)
+    how = "generated with the texts, by data.seed" if data == "opinions" else how
+    return Corpus(rows, splits, how, "char" if data == "surnames" else "word")
 
 
 def prepare(corpus: Corpus, parameters: Mapping[str, Value], splits: Sequence[str]) -> TaskData:
@@ -64,7 +67,7 @@ def prepare(corpus: Corpus, parameters: Mapping[str, Value], splits: Sequence[st
     used = _used(corpus, parameters)
     classes = sort_classes([row.label for row in corpus.rows])
     trained = [corpus.rows[number] for number in used]
-    prepared = Preparation.learn([row.text for row in trained], classes, parameters, f"{trained[0].where} and so on")
+    prepared = Preparation.learn([row.text for row in trained], classes, parameters, f"{trained[0].where} and so on", corpus.tokens)
     batches: dict[str, Batch] = {}
     facts: dict[str, Plain] = {"splits": corpus.how, "classes": ", ".join(classes), "vocabulary": len(prepared.codec.tokens)}
     for name in splits:

@@ -12,7 +12,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
 OURS = {"rnnbench", "rnnbench_tasks"}
 # Distributions whose module has another name.
-MODULES = {"ruamel.yaml": "ruamel", "scikit-learn": "sklearn"}
+MODULES = {"pillow": "PIL", "ruamel.yaml": "ruamel", "scikit-learn": "sklearn"}
 
 
 def find_names(requirements: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from rnnbench.task.catalogue import list_tasks
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+PAGES = ("docs/data.md", "docs/models.md", "docs/results.md", "docs/reliability.md")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
@@ -46,7 +47,7 @@ def test_every_distribution_is_in_the_guide(kind: str) -> None:
 def test_links_of_the_documents_lead_somewhere() -> None:
     import re
 
-    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md", *PAGES):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"

@@ -1,5 +1,6 @@
 """From what a person types to a Question: options checked, text files as their lines, other files as they are. No torch."""
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -67,7 +68,9 @@ def read_inputs(card: TaskCard, inputs: Sequence[str], standard_input: Callable[
         elif _is_file(path):
             lines += read_lines(path)
         elif _looks_like_a_file(given):
-            raise InputError(f"there is no file {printable(given)}; a text that looks like one can be given by standard input (--input -)")
+            near = _near(path)
+            hint = f", but there is {near}" if near else ""
+            raise InputError(f"there is no file {printable(given)}{hint}; a text that looks like one goes in by standard input (--input -)")
         else:
             lines.append(given)
     return lines, files
@@ -112,6 +115,26 @@ def _is_file(path: Path) -> bool:
 
 
 def _looks_like_a_file(text: str) -> bool:
-    """Whether one word is more likely a misspelt file than a text: it ends like one, or begins with a folder that is there."""
-    folder, slash, _ = text.rpartition("/")
-    return _LIKE_A_FILE.fullmatch(text) is not None or (bool(slash) and len(text.split()) == 1 and Path(folder or "/").is_dir())
+    """Whether one word is more likely a misspelt file than a text: it ends like one, or begins with a folder, or almost is one there."""
+    if _LIKE_A_FILE.fullmatch(text) is not None:
+        return True
+    folder, slash, name = text.rpartition("/")
+    is_path = len(text.split()) == 1 and (bool(slash) or "." in name[1:-1])
+    return is_path and ((bool(slash) and _is_folder(Path(folder or "/"))) or _near(Path(text)) is not None)
+
+
+def _near(path: Path) -> Path | None:
+    """The file in the same folder whose name is nearest, if one is near."""
+    try:
+        names = [file.name for file in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return None
+    found = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return path.with_name(found[0]) if found else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

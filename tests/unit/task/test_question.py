@@ -46,6 +46,17 @@ def test_a_word_below_a_folder_that_is_there_is_a_misspelt_file(lines: TaskCard,
         read_inputs(lines, [f"{tmp_path}/reviews"], nothing)
 
 
+def test_a_word_that_almost_is_a_file_that_is_there_is_a_misspelt_file(
+    lines: TaskCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "said.text").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"there is no file said\.tex, but there is said\.text"):
+        read_inputs(lines, ["said.tex"], nothing)
+    assert read_inputs(lines, ["said so"], nothing) == (["said so"], [])
+    assert read_inputs(lines, ["other.word"], nothing) == (["other.word"], [])
+
+
 @pytest.mark.parametrize("text", ["Great.", "and/or", "a file called reviews.txt", "", "x" * 5000, "a\0b", "ends in 3.5"])
 def test_a_text_is_a_text(lines: TaskCard, text: str) -> None:
     assert read_inputs(lines, [text], nothing) == ([text], [])

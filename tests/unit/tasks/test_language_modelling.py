@@ -568,12 +568,28 @@ def test_the_floors_of_the_card_are_the_best_counted_baseline_of_the_test_text(d
 def test_counts_of_shakespeare_are_those_that_others_found(data_home: Path) -> None:
     """Trained on the first nine tenths and validated on the last, as nanoGPT does: 3.347 and 2.497 nats."""
     data = read_data(locate(CARD, "tinyshakespeare", data_home), "tinyshakespeare", options(), ("train", "validation", "test"))
-    first = windows_of(torch.cat([numbers_of(data, "train"), numbers_of(data, "test")]).tolist(), 64)
-    counted = baselines(TaskData({"train": first, "validation": data.splits["validation"]}, 1, data.output_size))
-    assert int(first.characters.sum()) == pytest.approx(1003854, abs=2)
-    assert data.facts["validation characters"] == pytest.approx(111540, abs=2)
+    pieces = [numbers_of(data, name) for name in ("validation", "test")]
+    last = windows_of(torch.cat(pieces).tolist(), 64)
+    counted = baselines(TaskData({"train": data.splits["train"], "validation": last}, 1, data.output_size))
+    assert data.facts["train characters"] == pytest.approx(1003854, abs=40)
+    assert int(last.characters.sum()) == pytest.approx(111540, abs=40)
     assert counted["unigram"] == pytest.approx(3.347, abs=0.0005)
     assert counted["bigram"] == pytest.approx(2.497, abs=0.001)
+    # By turns both are like the whole; its halves have 2.487 and 2.506.
+    for name in ("validation", "test"):
+        part = baselines(TaskData({"train": data.splits["train"], "validation": data.splits[name]}, 1, data.output_size))
+        assert part["bigram"] == pytest.approx(counted["bigram"], abs=0.006)
+
+
+def test_pieces_of_shakespeare_are_the_text(data_home: Path) -> None:
+    files = locate(CARD, "tinyshakespeare", data_home)
+    texts, whole = read_texts(files, "tinyshakespeare", 0), files["input.txt"].read_text(encoding="utf-8")
+    assert whole.startswith(texts["train"])
+    assert sorted(whole[len(texts["train"]) :]) == sorted(texts["validation"] + texts["test"])
+    assert len(texts["validation"]) == pytest.approx(len(texts["test"]), rel=0.02)
+    # Whole lines in the order of the text.
+    rest = iter(whole[len(texts["train"]) :].split("\n"))
+    assert all(line in rest for line in texts["test"].removesuffix("\n").split("\n"))
 
 
 # Sampling
