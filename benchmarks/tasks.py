@@ -39,10 +39,15 @@ card's metric), the bar what this project asks of itself. Seconds are the whole 
 
 def run(name: str, home: Path) -> None:
     """Runs one sweep to its end, or on to it."""
-    command = [*RNNBENCH, "sweep", str(SWEEPS / f"{name}.yaml"), "--home", str(home), "--tracking-uri", "none"]
+    command = [*RNNBENCH, "sweep", str(SWEEPS / f"{name}.yaml"), "--name", sweep_name(name), "--home", str(home), "--tracking-uri", "none"]
     done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode not in (0, 3):
         sys.exit(f"sweep {name} ended with {done.returncode}")
+
+
+def sweep_name(row: str) -> str:
+    """The name of a row's sweep: beside the sweeps of the same names that are no results."""
+    return f"results-{row}"
 
 
 def numbers(trials: list[TrialRecord], metric: str, split: str) -> list[float]:
@@ -55,7 +60,7 @@ def numbers(trials: list[TrialRecord], metric: str, split: str) -> list[float]:
 
 def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
     """What the ledger says of one sweep: each cell's confirmed value, its trials and settings."""
-    name, split = row["sweep"], row.get("split", "test")
+    name, split = sweep_name(row["sweep"]), row.get("split", "test")
     trials = [trial for trial in ledger.trials(name) if trial.status == Status.COMPLETED]
     record, task = ledger.get_sweep(name), trials[0].task
     sign = 1.0 if is_maximized(task) else -1.0

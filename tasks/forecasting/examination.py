@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PERSISTENCE = "persistence"
 # Columns or series beyond this are summed up, not listed.
 MAX_LISTED = 50
+EXAMPLES = 5
 
 
 class _Errors:
@@ -71,7 +72,7 @@ class _Errors:
 def examine(module: "Module", split: Batch) -> dict[str, Plain]:
     """Numbers and tables as plain data; `verdict` says whether the model beats persistence, by the task's metric."""
     ours, persistence = _Errors(module), _Errors(module)
-    covered_HQ = torch.zeros(module.settings.horizon, len(module.settings.quantiles), dtype=torch.float64)
+    below_HQ = torch.zeros(module.settings.horizon, len(module.settings.quantiles), dtype=torch.float64)
     inside_H, count_H = torch.zeros(2, module.settings.horizon, dtype=torch.float64)
     times = []
     for rows in module.plan_evaluation(split):
@@ -81,13 +82,13 @@ def examine(module: "Module", split: Batch) -> dict[str, Plain]:
         ours.add(level_NHK, module.point(found_NHKQ), asked)
         persistence.add(level_NHK, asked.level_NSK[:, :1].expand_as(level_NHK), asked)
         below_NHKQ = (level_NHK.unsqueeze(-1) <= found_NHKQ) * weights_NHK.unsqueeze(-1)
-        covered_HQ += below_NHKQ.sum(dim=(0, 2))
+        below_HQ += below_NHKQ.sum(dim=(0, 2))
         within_NHK = (level_NHK >= found_NHKQ[..., 0]) & (level_NHK <= found_NHKQ[..., -1])
         inside_H += (within_NHK * weights_NHK).sum(dim=(0, 2))
         count_H += weights_NHK.sum(dim=(0, 2))
         times.append(asked.time_N.numpy())
     time_N = np.concatenate(times)
-    found: dict[str, Plain] = {"windows": len(split), "method": METHOD} | _compare(
+    found: dict[str, Plain] = {"windows": len(split), "times": len(np.unique(time_N)), "method": METHOD} | _compare(
         ours, persistence, time_N, ("mse", "mase") if module.has_mase else ("mse",)
     )
     if module.has_mase:
@@ -109,15 +110,22 @@ def examine(module: "Module", split: Batch) -> dict[str, Plain]:
         ]
     if module.settings.has_quantiles:
         quantiles = module.settings.quantiles
-        found["coverage"] = {
-            "wanted": quantiles[-1] - quantiles[0],
-            "found": float(inside_H.sum() / count_H.sum()),
-            "by_step": (inside_H / count_H.clamp(min=1)).tolist(),
+        found["coverage"] = {"wanted": quantiles[-1] - quantiles[0], "found": float(inside_H.sum() / count_H.sum())}
+        found["coverage_by_step"] = (inside_H / count_H.clamp(min=1)).tolist()
+        found["share below"] = {
+            f"{quantile:g}": float(below) for quantile, below in zip(quantiles, below_HQ.sum(0) / count_H.sum(), strict=True)
         }
-        found["share_below"] = [
-            {"quantile": quantile, "share": float(covered_HQ[:, place].sum() / count_H.sum())} for place, quantile in enumerate(quantiles)
-        ]
-    return found
+    return found | {"examples": _examples(module, split)}
+
+
+def _examples(module: "Module", split: Batch) -> list[dict[str, Plain]]:
+    """Some steps of the last window, of the first target."""
+    last = split.rows(torch.tensor([len(split) - 1]))
+    asked = unpack(last.targets, module.num_targets)
+    said_H = module.point(module.to_units(module(last), asked))[0, :, 0]
+    steps = torch.linspace(0, len(said_H) - 1, min(len(said_H), EXAMPLES), dtype=torch.float64).round().long().tolist()
+    column = module.preparation.targets[0]
+    return [{"step": step + 1, column: float(asked.level_NSK[0, step + 1, 0]), "forecast": float(said_H[step])} for step in steps]
 
 
 def _compare(ours: _Errors, theirs: _Errors, time_N: NDArray[np.float64], names: Sequence[str]) -> dict[str, Plain]:
@@ -144,7 +152,7 @@ def _say(verdict: str, found: Mapping[str, Plain], name: str) -> str:
 
 
 def _with_interval(name: str, estimate: Estimate) -> dict[str, Plain]:
-    return {name: estimate.mean, f"{name}: low": estimate.low, f"{name}: high": estimate.high, f"{name}: times": estimate.num_losses}
+    return {name: estimate.mean, f"{name}: low": estimate.low, f"{name}: high": estimate.high}
 
 
 def _prefixed(errors: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -23,8 +23,9 @@ from rnnbench_tasks.language_modelling.windows import NOTHING, Windows, plan_str
 # Places of a text that are read at once when it is evaluated: fixed, so that a metric is always the same reading. Every place but the
 # first lacks what stands before it, which costs some 7 nats each on Shakespeare: 0.001 nats per character of its validation text.
 EVALUATION_STREAMS = 8
-# Of the sample that a confirmed trial shows.
-SAMPLE_TOKENS = 300
+# What a confirmed trial writes by itself, at each temperature.
+SAMPLE_TOKENS = 200
+SAMPLE_TEMPERATURES = (0.5, 0.8, 1.0)
 # Of the uniform distribution that embeddings are drawn from (Zaremba et al. 2014, arXiv:1409.2329; Merity et al. 2018).
 _EMBEDDING_BOUND = 0.1
 
@@ -157,7 +158,7 @@ class LanguageModel(TaskModule):
         return self.score(outputs_1TO[:, -1])[0], state
 
     def examine(self, split: Batch) -> dict[str, Plain]:
-        """Perplexity over the tokens that are in the vocabulary, and a sample of what the model writes by itself."""
+        """Perplexity over the tokens that are in the vocabulary, and samples of what the model writes by itself."""
         nats, tokens = 0.0, 0
         for rows in self.plan_evaluation(split):
             batch = split.rows(rows)
@@ -166,9 +167,12 @@ class LanguageModel(TaskModule):
             nats += float(nats_T[known_T].double().sum())
             tokens += int(known_T.sum())
         self.carried = None
+        return {"perplexity_of_known_tokens": math.exp(nats / tokens), "examples": [*map(self._sample, SAMPLE_TEMPERATURES)]}
+
+    def _sample(self, temperature: float) -> dict[str, Plain]:
         prompt = self.writer.prompt("")
-        said = continue_tokens(self.next_scores, prompt, SAMPLE_TOKENS, Sampling(temperature=0.8), self.writer.banned(), seed=0)
-        return {"perplexity_of_known_tokens": math.exp(nats / tokens), "sample": self.writer.write(prompt, said)}
+        said = continue_tokens(self.next_scores, prompt, SAMPLE_TOKENS, Sampling(temperature), self.writer.banned(), seed=0)
+        return {"temperature": temperature, "text": self.writer.write(prompt, said)}
 
     def _share(self, name: str) -> float:
         value = self.task_parameters[name]

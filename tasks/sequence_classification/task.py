@@ -112,7 +112,7 @@ class Module(TaskModule):
         said_N = torch.cat([self(split.rows(rows)).argmax(dim=1) for rows in self.plan_evaluation(split)])
         total = len(self.classes)
         matrix_CC = (split.targets * total + said_N).bincount(minlength=total * total).view(total, total)
-        found: dict[str, Plain] = {"classes": self.classes, "confusion": matrix_CC.tolist()}
+        found: dict[str, Plain] = {"confusion": {"classes": self.classes, "counts": matrix_CC.tolist()}}
         assert split.lengths is not None, "sequences have lengths"
         parts = split.lengths.argsort(stable=True).tensor_split(LENGTH_PARTS)
         found["by_length"] = [

@@ -30,6 +30,7 @@ from rnnbench_tasks.sequence_regression.generated import draw_oscillations
 TASK = "sequence_regression"
 # Parts of the range of targets, as many rows in each, and points of the figure of truth and prediction.
 TARGET_PARTS, POINTS = 5, 500
+EXAMPLES = 5
 PENALTIES = tuple(10.0**power for power in range(-3, 5))
 
 
@@ -144,7 +145,9 @@ class Module(TaskModule):
             for part in parts
         ]
         shown = torch.linspace(0, len(truth_N) - 1, min(len(truth_N), POINTS), dtype=torch.float64).round().long()
-        return {"by_target": by_target, "points": {"truth": truth_N[shown].tolist(), "prediction": said_N[shown].tolist()}}
+        points = {"truth": truth_N[shown].tolist(), "prediction": said_N[shown].tolist()}
+        examples = [{"target": float(truth_N[row]), "prediction": float(said_N[row])} for row in shown[:EXAMPLES].tolist()]
+        return {"by_target": by_target, "points": points, "examples": examples}
 
 
 def baselines(data: TaskData) -> dict[str, float]:

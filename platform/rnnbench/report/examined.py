@@ -1,10 +1,12 @@
 """What the test split showed beyond the task's metric: every other number, which class was taken for which, examples; over a cell's seeds.
 
 The numbers are those of `outcome["test"]` and of what a task's `examine` found, kept as `outcome["examined"]`: numbers by name, mappings
-of numbers, `confusion` = {classes, counts: rows are the truth} and `examples`, a list of rows of words.
+of numbers, `confusion` = {classes, counts: rows are the truth}, `examples`, a list of rows of words, and `verdict`, a line of words whose
+part in brackets at the end is of this seed alone.
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +69,15 @@ def find_examples(row: Summary) -> list[dict[str, str]]:
         if examined.get("examples"):
             return [{str(name): str(value) for name, value in one.items()} for one in examined["examples"][:EXAMPLES_SHOWN]]
     return []
+
+
+def find_verdict(row: Summary) -> str:
+    """What the winner's seeds say of themselves in words, e.g. beside a simple method; empty: nothing."""
+    said = [str(one["verdict"]) for trial in row.winner if isinstance(one := trial.outcome.get("examined"), Mapping) and "verdict" in one]
+    heads = Counter(text.partition(" (")[0] for text in said)
+    if len(heads) == 1:
+        return said[0] + (f"; so in each of {len(said)} seeds" if len(said) > 1 else "")
+    return "; ".join(f"{head} in {count} of {len(said)} seeds" for head, count in heads.most_common())
 
 
 def draw_confusion(row: Summary, prefix: str) -> Picture | None:

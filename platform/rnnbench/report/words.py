@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
 from rnnbench.report.budgets import find_crossings
+from rnnbench.report.examined import find_verdict
 from rnnbench.report.solved import say_solved
 from rnnbench.report.statistics import seeds_needed
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
@@ -44,6 +45,7 @@ def answer(comparison: Comparison) -> list[str]:
     if len(rows) > 1:
         sentences.append(_certainty(comparison))
     sentences += _solved(comparison)
+    sentences += [f"{row.cell} on the test split: {verdict}." for row in rows if (verdict := find_verdict(row))]
     sentences.append(_budget(comparison))
     sentences += _crossings(comparison)
     if comparison.baselines:

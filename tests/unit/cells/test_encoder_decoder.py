@@ -77,6 +77,24 @@ def test_hypotheses_of_a_beam_see_their_own_source() -> None:
     torch.testing.assert_close(twice_BTD[1::2], once_BTD, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("attention", ["none", "additive", "dot"])
+def test_several_targets_of_a_source_share_its_memory(attention: Attention) -> None:
+    model = build(attention=attention)
+    memory = model.encode(SOURCE_BSI, LENGTHS_B)
+    other_BTE = TARGET_BTE.flip(1)
+    both_BTD, _ = model.decode(memory, torch.stack([TARGET_BTE, other_BTE], dim=1).flatten(0, 1))
+    for place, target_BTE in enumerate((TARGET_BTE, other_BTE)):
+        torch.testing.assert_close(both_BTD[place::2], model.decode(memory, target_BTE)[0], rtol=0, atol=1e-6)
+
+
+def test_a_network_may_differ_from_the_trials_parameters_in_what_is_named() -> None:
+    shape: dict[str, Value] = {"network.hidden_size": 4, "network.num_layers": 2, "network.bidirectional": True}
+    changed = build_network("gru", 3, shape, bidirectional=False, num_layers=1)
+    assert (changed.output_size, len(changed.forwards), len(changed.backwards)) == (4, 1, 0)
+    with pytest.raises(AssertionError, match="no such parameter"):
+        build_network("gru", 3, shape, bidrectional=False)
+
+
 def test_a_decoder_reads_in_one_direction() -> None:
     network = build_network("gru", 3, {"network.hidden_size": 4, "network.num_layers": 1, "network.bidirectional": True})
     with pytest.raises(ValueError, match="bidirectional must be false"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rnnbench.ledger.records import TrialRecord
-from rnnbench.report.examined import find_confusion, find_examples, find_measures
+from rnnbench.report.examined import find_confusion, find_examples, find_measures, find_verdict
 from rnnbench.report.pages import write_report
 from rnnbench.report.tables import Summary, build_comparisons
 from tests.unit.report.test_report import searched, study, trial
@@ -71,6 +71,24 @@ def test_the_pages_show_it_escaped(tmp_path: Path) -> None:
     cell = json.loads(files.json.read_text())["comparisons"][0]["cells"][0]
     assert cell["confusion"]["counts"] == [[6, 2], [0, 8]]
     assert find_examples(row(*TRIALS)) == cell["examples"]
+
+
+def test_what_a_model_says_of_itself_beside_a_simple_method_is_a_sentence_of_the_report(tmp_path: Path) -> None:
+    worse, open_ = (
+        {"verdict": "not better than persistence: worse (mse: 1 to 2)"},
+        {"verdict": "not better than persistence: not decided (x)"},
+    )
+    search = searched("gru", [0.8])
+    same = row(*search, examined(0, 0.9, worse), examined(1, 0.7, worse))
+    assert find_verdict(same) == "not better than persistence: worse (mse: 1 to 2); so in each of 2 seeds"
+    mixed = row(*search, examined(0, 0.9, worse), examined(1, 0.7, open_), examined(2, 0.7, open_))
+    assert (
+        find_verdict(mixed)
+        == "not better than persistence: not decided in 2 of 3 seeds; not better than persistence: worse in 1 of 3 seeds"
+    )
+    assert find_verdict(row(*TRIALS)) == ""
+    files = write_report([study([*search, examined(0, 0.9, worse)])], tmp_path)
+    assert "gru on the test split: not better than persistence: worse (mse: 1 to 2)." in files.markdown.read_text()
 
 
 def test_a_sweep_without_confirmation_shows_nothing_of_it(tmp_path: Path) -> None:

@@ -643,6 +643,8 @@ def test_the_examination_of_quantiles_counts_how_often_the_truth_lies_within(tmp
     assert found["coverage"]["found"] == pytest.approx(measure(module, test)["coverage"])
     assert found["coverage"]["wanted"] == pytest.approx(0.8)
     assert [one["series"] for one in found["by_series"]] == ["A", "B"]
+    assert list(found["share below"]) == ["0.1", "0.5", "0.9"]
+    assert sorted(found["share below"].values()) == list(found["share below"].values())
     json.dumps(found, allow_nan=False)
 
 

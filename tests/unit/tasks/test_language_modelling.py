@@ -731,7 +731,8 @@ def test_a_learned_text_is_continued_from_the_checkpoint_alone(tmp_path: Path) -
     assert examined["perplexity_of_known_tokens"] == pytest.approx(
         evaluate(trained.module, data.splits["test"], Pulse(lambda: 0.0))["perplexity"], rel=1e-6
     )
-    assert "abcdefgh\nabcdefgh" in examined["sample"]
+    assert [one["temperature"] for one in examined["examples"]] == [0.5, 0.8, 1.0]
+    assert all("abcdefgh\nabcdefgh" in one["text"] for one in examined["examples"])
 
 
 def test_unknown_words_are_left_out_of_the_perplexity_of_known_tokens(tmp_path: Path) -> None:

@@ -116,6 +116,12 @@ def test_surnames_are_the_same_rows_from_the_archive_and_from_files(tmp_path: Pa
     assert len(rows) == 4
 
 
+def test_names_are_read_by_characters_unless_asked_otherwise(tmp_path: Path) -> None:
+    files = {f"{name}.txt": write(tmp_path / f"{name}.txt", "Anna\nBea\nCem\nDana\nEva") for name in ("Polish", "Arabic")}
+    kinds = [read_data(files, "surnames", DEFAULTS | {"data.tokens": asked}, ("train",)).preparation["codec"] for asked in (None, "word")]
+    assert [kind["kind"] for kind in kinds if isinstance(kind, dict)] == ["char", "word"]
+
+
 def test_sentences_have_the_publishers_splits(tmp_path: Path) -> None:
     files = {
         f"stsa.fine.{name}": write(tmp_path / f"stsa.fine.{name}", f"{label} a text ,\u0085 {name}\n")
