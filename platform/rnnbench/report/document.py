@@ -108,7 +108,7 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         "leader_minus_this": asdict(difference) if difference else None,
         "num_parameters": row.parameters(),
         "median_seconds": row.seconds(),
-        "solved": _solved(row, comparison),
+        "beating": _beating(row, comparison),
         "top": [
             _scored(trial) | {"parameters": dict(trial.spec.parameters), "unsolved": trial.key in comparison.unsolved}
             for trial in row.top()
@@ -126,12 +126,12 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _solved(row: Summary, comparison: Comparison) -> dict[str, int] | None:
+def _beating(row: Summary, comparison: Comparison) -> dict[str, int] | None:
     """How many of how many trials beat what needs no memory; None where the task has no such level."""
     if comparison.bar is None:
         return None
-    solved, total = comparison.solved(row)
-    return {"solved": solved, "of": total}
+    beating, total = comparison.beating(row)
+    return {"trials": beating, "of": total}
 
 
 def _curve(curve: Curve) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "number": number,
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
-        "solved": lambda count: "-" if not count["of"] else f"{count['solved']} of {count['of']}" if count["solved"] else "unsolved",
+        "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,
         "colour": colour_of,
         "short": lambda key: key[:8],

@@ -1,4 +1,4 @@
-"""Whether the trials of a memory problem beat what needs no memory, and by more than chance."""
+"""Whether the trials of a memory problem are better than what needs no memory, and by more than chance."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,20 +51,17 @@ def is_unsolved(trial: TrialRecord, bar: Bar, metric: str) -> bool:
     return not (bar.is_beaten(float(test[metric]), on_test=True) if test else bar.is_beaten(trial.best, on_test=False))
 
 
-def say_solved(counts: Sequence[tuple[str, int, int]], bar: Bar, level: str, *, tested: bool) -> str:
-    """A sentence on which cells solve it.
+def say_better(counts: Sequence[tuple[str, int, int]], bar: Bar, level: str, *, tested: bool) -> str:
+    """A sentence on which cells beat the bar; empty where no trial has ended.
 
     Args:
         counts: Of each cell how many of its trials beat the bar, and how many there are.
         level: The bar's level in words.
     """
     trials = "fresh seeds" if tested else "search trials"
-    none = [cell for cell, solved, total in counts if total and not solved]
-    some = [f"{cell} in {solved} of {total} {trials}" for cell, solved, total in counts if solved]
-    unsolved = f"Unsolved by {' and '.join(none)}: no better than {level}, which needs no memory ({bar.words})" if none else ""
-    beyond = f"beyond {100 * bar.margin:g} % of the way from {level} without memory ({bar.words}) to {bar.perfect:g}"
-    if not some:
-        return f"{unsolved}." if none else ""
-    if none:
-        return f"{unsolved}; solved by {' and '.join(some)}."
-    return f"Solved by {' and '.join(some)}: {beyond}."
+    unsolved = " and ".join(cell for cell, better, total in counts if total and not better)
+    some = " and ".join(f"{cell} ({better} of {total} {trials})" for cell, better, total in counts if better)
+    what = f"{level}, which needs no memory ({bar.words})"
+    if not unsolved:
+        return f"Better than {what}: {some}." if some else ""
+    return f"Unsolved by {unsolved}: no better than {what}{f'; better: {some}' if some else ''}."

@@ -98,7 +98,7 @@ class Comparison:
     bar: Bar | None = None
     unsolved: frozenset[str] = frozenset()
 
-    def solved(self, row: Summary) -> tuple[int, int]:
+    def beating(self, row: Summary) -> tuple[int, int]:
         """How many of a cell's trials beat the bar, of how many: its winner's where all cells are tested, else its search trials'."""
         counted = row.winner if self.tested else row.completed
         return sum(trial.key not in self.unsolved for trial in counted), len(counted)

@@ -7,7 +7,7 @@ from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
 from rnnbench.report.budgets import find_crossings
 from rnnbench.report.examined import find_verdict
-from rnnbench.report.solved import say_solved
+from rnnbench.report.solved import say_better
 from rnnbench.report.statistics import seeds_needed
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.task.cards import MetricCard
@@ -44,7 +44,7 @@ def answer(comparison: Comparison) -> list[str]:
     sentences = [_lead(comparison, leader)]
     if len(rows) > 1:
         sentences.append(_certainty(comparison))
-    sentences += _solved(comparison)
+    sentences += _better(comparison)
     sentences += [f"{row.cell} on the test split: {verdict}." for row in rows if (verdict := find_verdict(row))]
     sentences.append(_budget(comparison))
     sentences += _crossings(comparison)
@@ -119,13 +119,13 @@ def _seeds_that_would_decide(leader: Summary, tied: Sequence[Summary]) -> str:
     return f" If the differences are what they seem, so many seeds each would show them four times out of five: {', '.join(parts)}."
 
 
-def _solved(comparison: Comparison) -> list[str]:
+def _better(comparison: Comparison) -> list[str]:
     if comparison.bar is None:
         return []
     bar, unit = comparison.bar, comparison.task.metric.unit
     level = measured(bar.test_level if comparison.tested else bar.level, unit)
-    counts = [(row.cell, *comparison.solved(row)) for row in comparison.rows]
-    said = say_solved(counts, bar, level, tested=comparison.tested)
+    counts = [(row.cell, *comparison.beating(row)) for row in comparison.rows]
+    said = say_better(counts, bar, level, tested=comparison.tested)
     return [said] if said else []
 
 

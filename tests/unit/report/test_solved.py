@@ -90,21 +90,21 @@ def test_search_trials_are_held_against_validation_and_confirmed_ones_against_th
     comparison = comparison_of(*LRU, *GRU, *ELMAN)
     assert comparison.bar == Bar(AT_TRAINING, AT_TEST, 0.0, 0.1, "10 ln 8 / (T + 20)")
     assert comparison.unsolved == {LRU[1].key, GRU[2].key, GRU[3].key, *(one.key for one in ELMAN)}
-    assert {row.cell: comparison.solved(row) for row in comparison.rows} == {"lru": (3, 3), "gru": (1, 3), "elman": (0, 3)}
+    assert {row.cell: comparison.beating(row) for row in comparison.rows} == {"lru": (3, 3), "gru": (1, 3), "elman": (0, 3)}
     untested = comparison_of(*LRU[:2], ELMAN[0])
-    assert {row.cell: untested.solved(row) for row in untested.rows} == {"lru": (1, 2), "elman": (0, 1)}
+    assert {row.cell: untested.beating(row) for row in untested.rows} == {"lru": (1, 2), "elman": (0, 1)}
 
 
 def test_the_answer_says_who_solves_it_and_who_does_not() -> None:
     said = " ".join(answer(comparison_of(*LRU, *GRU, *ELMAN)))
     assert (
         "Unsolved by elman: no better than 0.1733 nats per step, which needs no memory (10 ln 8 / (T + 20)); "
-        "solved by lru in 3 of 3 fresh seeds and gru in 1 of 3 fresh seeds." in said
+        "better: lru (3 of 3 fresh seeds) and gru (1 of 3 fresh seeds)." in said
     )
     alone = " ".join(answer(comparison_of(*ELMAN[:1])))
     assert "Unsolved by elman: no better than 0.2971 nats per step, which needs no memory (10 ln 8 / (T + 20))." in alone
     best = " ".join(answer(comparison_of(*LRU)))
-    assert "Solved by lru in 3 of 3 fresh seeds: beyond 10 % of the way from 0.1733 nats per step without memory" in best
+    assert "Better than 0.1733 nats per step, which needs no memory (10 ln 8 / (T + 20)): lru (3 of 3 fresh seeds)." in best
 
 
 def test_every_page_marks_what_is_unsolved(tmp_path: Path) -> None:
@@ -112,15 +112,15 @@ def test_every_page_marks_what_is_unsolved(tmp_path: Path) -> None:
     document = json.loads(files.json.read_text())
     (comparison,) = document["comparisons"]
     assert comparison["must_beat"]["test_level"] == pytest.approx(AT_TEST)
-    assert {cell["cell"]: cell["solved"] for cell in comparison["cells"]} == {
-        "lru": {"solved": 3, "of": 3},
-        "gru": {"solved": 1, "of": 3},
-        "elman": {"solved": 0, "of": 3},
+    assert {cell["cell"]: cell["beating"] for cell in comparison["cells"]} == {
+        "lru": {"trials": 3, "of": 3},
+        "gru": {"trials": 1, "of": 3},
+        "elman": {"trials": 0, "of": 3},
     }
     marked = {one["key"] for one in document["sweeps"][0]["trials"] if one["unsolved"]}
     assert marked == {LRU[1].key, GRU[2].key, GRU[3].key, *(one.key for one in ELMAN)}
     markdown, page = files.markdown.read_text(), files.html.read_text()
-    assert "| solved |" in markdown
+    assert "| beyond memoryless |" in markdown
     assert "| unsolved |" in markdown
     assert "| 1 of 3 |" in markdown
     rows = [line for line in markdown.split("\n") if line.startswith("|")]
@@ -134,8 +134,8 @@ def test_a_task_without_such_a_level_has_no_mark(tmp_path: Path) -> None:
     plain = [trial("gru", place, 0.1, task="sequential_digits") for place in range(3)]
     assert comparison_of(*plain).bar is None
     files = write_report([study(*plain)], tmp_path)
-    assert "solved" not in files.markdown.read_text()
-    assert json.loads(files.json.read_text())["comparisons"][0]["cells"][0]["solved"] is None
+    assert "memoryless" not in files.markdown.read_text()
+    assert json.loads(files.json.read_text())["comparisons"][0]["cells"][0]["beating"] is None
 
 
 def test_trials_that_have_not_ended_are_neither() -> None:
