@@ -130,7 +130,9 @@ def test_a_file_that_is_not_there_or_a_folder_is_one_line(tmp_path: Path) -> Non
         read_bytes(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", gzip.compress(b"hello" * 100)[:-9], gzip.compress(b"a", mtime=0)[:10] + b"\xff" * 20])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", gzip.compress(b"hello" * 100, mtime=0)[:-9], gzip.compress(b"a", mtime=0)[:10] + b"\xff" * 20]
+)
 def test_what_is_no_whole_gzip_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt.gz", content)
     with pytest.raises(DataError, match=r"a\.txt\.gz: (not a whole gzip file|the file is empty)"):
