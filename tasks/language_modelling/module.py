@@ -167,7 +167,8 @@ class LanguageModel(TaskModule):
             nats += float(nats_T[known_T].double().sum())
             tokens += int(known_T.sum())
         self.carried = None
-        return {"perplexity_of_known_tokens": math.exp(nats / tokens), "examples": [*map(self._sample, SAMPLE_TEMPERATURES)]}
+        found: dict[str, Plain] = {"perplexity_of_known_tokens": math.exp(nats / tokens)} if tokens else {}
+        return {**found, "examples": [*map(self._sample, SAMPLE_TEMPERATURES)]}
 
     def _sample(self, temperature: float) -> dict[str, Plain]:
         prompt = self.writer.prompt("")

@@ -146,7 +146,7 @@ def test_a_missing_data_file_is_a_located_line_with_the_command_that_fetches_it(
     )
     assert done.returncode == 2
     assert "jsb.yaml:4:7: data set 'jsb'" in done.stderr
-    assert "curl -fL --create-dirs -o" in done.stderr
+    assert "rnnbench data fetch polyphonic_music jsb" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
