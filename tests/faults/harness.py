@@ -136,15 +136,29 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger.open(f"sqlite:///{folder / 'runs' / 'rnnbench.db'}")
 
 
-def wait_for_epoch(folder: Path, process: subprocess.Popen[str], number: int = 1) -> None:
-    """Waits until some trial has reported that epoch."""
+def _wait_for_log(folder: Path, process: subprocess.Popen[str], holds: Callable[[list[str]], bool], what: str) -> Path:
+    """Waits until the words of some trial's log hold; returns that log."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        logs = (folder / "runs" / "checkpoints").glob("*/*/trial.log")
-        if any(log.read_text().count("kind=epoch") >= number for log in logs):
-            return
+        for log in (folder / "runs" / "checkpoints").glob("*/*/trial.log"):
+            if holds(log.read_text().split()):
+                return log
         time.sleep(0.05)
-    raise AssertionError(f"no epoch {number} came: {process.communicate() if process.poll() is not None else 'time is up'}")
+    raise AssertionError(f"no {what} came: {process.communicate() if process.poll() is not None else 'time is up'}")
+
+
+def wait_for_epoch(folder: Path, process: subprocess.Popen[str], number: int = 1) -> None:
+    """Waits until some trial has reported that epoch."""
+    _wait_for_log(folder, process, lambda words: words.count("kind=epoch") >= number, f"epoch {number}")
+
+
+def wait_for_second_attempt(folder: Path, process: subprocess.Popen[str]) -> Path:
+    """Waits until some trial that had begun has begun again, which may be later than its second claim; returns its log."""
+
+    def holds(words: list[str]) -> bool:
+        return len({word for word in words if word.startswith("attempt=")}) > 1
+
+    return _wait_for_log(folder, process, holds, "second attempt")
 
 
 def table(trials: Sequence[TrialRecord]) -> list[tuple[Any, ...]]:

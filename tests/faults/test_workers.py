@@ -47,39 +47,31 @@ def test_fault_05_a_worker_killed_late_goes_on_from_its_checkpoint(tmp_path: Pat
     assert workers
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    logs: list[Path] = []
-    while time.monotonic() < deadline and not logs:
-        time.sleep(0.2)
-        # The other worker may have been killed before its trial had begun.
-        logs = [
-            log for log in tmp_path.glob("runs/checkpoints/*/*/trial.log") if {"attempt=1", "attempt=2"} <= set(log.read_text().split())
-        ]
+    log = harness.wait_for_second_attempt(tmp_path, driver)
     driver.send_signal(signal.SIGTERM)
     driver.communicate(timeout=60)
-    assert logs, "no second attempt"
-    told = logs[0].read_text().splitlines()
-    assert sum("attempt=1" in line for line in told) >= 1
+    assert "attempt=1" in log.read_text().split()
     with open_ledger(tmp_path) as ledger:
-        curve = ledger.epochs([logs[0].parent.name])[logs[0].parent.name]
+        curve = ledger.epochs([log.parent.name])[log.parent.name]
     assert [epoch.epoch for epoch in curve] == list(range(1, len(curve) + 1))
     assert harness.wait_until_gone(mark) == {}
 
 
 def test_fault_06_a_private_ray_that_dies_is_started_again(tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(SMALL.replace("max_epochs: 2", "max_epochs: 600").replace("num_samples: 3", "num_samples: 1"))
+    (tmp_path / "endless.yaml").write_text(ENDLESS.replace("num_samples: 3", "num_samples: 1"))
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
-    driver = start(tmp_path, "sweep", "small.yaml", "--executor", "ray", extra=dict([mark.split("=")]))
+    driver = start(tmp_path, "sweep", "endless.yaml", "--executor", "ray", extra=dict([mark.split("=")]))
     harness.wait_for_epoch(tmp_path, driver, 1)
     (raylet,) = [pid for pid, line in harness.marked_processes(mark).items() if "/raylet " in line]
     os.kill(raylet, signal.SIGKILL)
-    _, words = driver.communicate(timeout=200)
-    assert driver.returncode == 0, words
+    harness.wait_for_second_attempt(tmp_path, driver)
+    driver.send_signal(signal.SIGTERM)
+    _, words = driver.communicate(timeout=60)
     assert "are started again" in words
     with open_ledger(tmp_path) as ledger:
-        trials = ledger.trials("small")
+        trials = ledger.trials("endless")
     # Nobody's trial has failed.
-    assert {(trial.status, trial.failures) for trial in trials} == {(Status.COMPLETED, 0)}
+    assert {(trial.status, trial.failures) for trial in trials} <= {(Status.INTERRUPTED, 0), (Status.PLANNED, 0)}
     assert harness.wait_until_gone(mark) == {}
 
 
