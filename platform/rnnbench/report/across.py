@@ -76,7 +76,7 @@ def compare_across(comparisons: Sequence[Comparison], seed: int = 0) -> Across |
     enough = len(tested) >= LEAST_DATA_SETS and len(cells) > 2
     pairs = [_pair(values, means_DK, cells, first, second, seed) for first, second in itertools.combinations(order.tolist(), 2)]
     return Across(
-        tuple((one.task.name, one.data) for one in tested),
+        tuple((one.task.name, one.about) for one in tested),
         {cells[place]: float(mean_ranks[place]) for place in order},
         friedman(means_DK) if enough else None,
         critical_difference(len(cells), len(tested)) if enough else None,

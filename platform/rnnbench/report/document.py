@@ -1,7 +1,7 @@
 """The report as plain data: every number that the pages show, and the trial keys it comes from."""
 
 import statistics as plain
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
@@ -9,13 +9,20 @@ from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.across import Across
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
+from rnnbench.report.importance import Importance, why_not
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
 from rnnbench.report.words import answer, say_across
 
 
-def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison], across: Across | None = None) -> dict[str, Any]:
-    """Plain data of the whole report; floats are finite."""
+def build_document(
+    studies: Sequence[Study], comparisons: Sequence[Comparison], importances: Sequence[Sequence[Importance]], across: Across | None = None
+) -> dict[str, Any]:
+    """Plain data of the whole report; floats are finite.
+
+    Args:
+        importances: Of each comparison, of the cells whose trials tell what mattered.
+    """
     unsolved = {key for comparison in comparisons for key in comparison.unsolved}
     return {
         "across": asdict(across) | {"answer": say_across(across)} if across else None,
@@ -25,16 +32,20 @@ def build_document(studies: Sequence[Study], comparisons: Sequence[Comparison], 
                 "task": comparison.task.name,
                 "title": comparison.task.title,
                 "data": comparison.data,
+                "question": dict(comparison.question),
+                "about": comparison.about,
                 "metric": asdict(comparison.task.metric),
                 "answer": answer(comparison),
                 "order": "test" if comparison.tested else "validation",
-                "cells": [_cell(row, comparison) for row in comparison.rows],
+                "cells": [
+                    _cell(row, comparison) | {"importance": _importance(row, {one.cell: one for one in found})} for row in comparison.rows
+                ],
                 "baselines": dict(comparison.baselines),
                 "floor": _floor(comparison),
                 "must_beat": asdict(comparison.bar) if comparison.bar else None,
                 "published": [asdict(number) for number in comparison.task.published if number.data == comparison.data],
             }
-            for comparison in comparisons
+            for comparison, found in zip(comparisons, importances, strict=True)
         ],
     }
 
@@ -124,6 +135,15 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
             if trial.status in (Status.FAILED, Status.DIVERGED)
         ],
     }
+
+
+def _importance(row: Summary, found: Mapping[str, Importance]) -> dict[str, Any]:
+    """What mattered for a cell, or why its trials do not tell."""
+    if row.cell not in found:
+        return {"why_not": why_not(row) or "no parameter that all trials had was searched"}
+    one = found[row.cell]
+    basin = asdict(one.basin) | {"decades": one.basin.decades} if one.basin else None
+    return {"why_not": None} | asdict(one) | {"basin": basin}
 
 
 def _beating(row: Summary, comparison: Comparison) -> dict[str, int] | None:

@@ -1,32 +1,36 @@
 """The figures of a comparison: every trial, learning curves, and the metric against each searched parameter."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from rnnbench.base.parameters import Value
-from rnnbench.ledger.records import EpochRecord, Status, TrialRecord
+from rnnbench.ledger.records import EpochRecord, Status
 from rnnbench.report.across import Across
 from rnnbench.report.examined import draw_confusion
-from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, label_ends, marker_of
+from rnnbench.report.importance import Importance, Scale
+from rnnbench.report.importance_figures import draw_importance
+from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, facets, label_ends, mark_levels, mark_log, marker_of, name_cells
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.report.words import axis_title
 
 Epochs = Mapping[str, Sequence[EpochRecord]]
-FACETS_IN_A_ROW = 3
 
 
-def draw_figures(comparison: Comparison, epochs: Epochs, log_scaled: Collection[str], prefix: str) -> list[Picture]:
+def draw_figures(
+    comparison: Comparison, epochs: Epochs, scales: Mapping[str, Scale], importances: Sequence[Importance], prefix: str
+) -> list[Picture]:
     """All figures that the data allow, named after `prefix`.
 
     Args:
-        log_scaled: Parameters that were drawn on a logarithmic scale.
+        scales: Of parameters that were drawn on another than a linear one.
+        importances: Of the cells whose trials tell what mattered.
     """
     if not any(row.completed for row in comparison.rows):
         return []
@@ -37,7 +41,8 @@ def draw_figures(comparison: Comparison, epochs: Epochs, log_scaled: Collection[
         if any(row.budget for row in comparison.rows):
             pictures.append(_budgets(comparison, prefix))
         searched = searched_parameters(comparison)
-        pictures += [_parameters(comparison, searched, log_scaled, prefix)] if searched else []
+        pictures += [_parameters(comparison, searched, scales, prefix)] if searched else []
+        pictures += draw_importance(importances, comparison.task.metric, prefix)
         confusion = draw_confusion(comparison.rows[0], prefix) if comparison.tested else None
         return pictures + ([confusion] if confusion else [])
 
@@ -86,14 +91,7 @@ def _groups(ranks: Sequence[float], difference: float | None) -> list[tuple[floa
 
 def searched_parameters(comparison: Comparison) -> list[str]:
     """Parameters that differ between the search trials of one cell."""
-    names: list[str] = []
-    for row in comparison.rows:
-        every = sorted({name for trial in row.searched for name in trial.spec.parameters})
-        for name in every:
-            values = {repr(trial.spec.parameters.get(name)) for trial in row.searched if name in trial.spec.parameters}
-            if len(values) > 1 and name not in names:
-                names.append(name)
-    return names
+    return list(dict.fromkeys(name for row in comparison.rows for name in row.searched_parameters()))
 
 
 def _trials(comparison: Comparison, prefix: str) -> Picture:
@@ -175,10 +173,7 @@ def _budgets(comparison: Comparison, prefix: str) -> Picture:
         every = max(1, len(curve.num_draws) // 8)
         axes.plot(curve.num_draws, curve.expected, color=colour, linewidth=2, marker=marker_of(row.cell), markevery=every, markersize=4)
         ends.append((row.cell, float(curve.num_draws[-1]), float(curve.expected[-1])))
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    mark_log(axes)
     label_ends(axes, ends)
     axes.set_xlabel("search trials")
     axes.set_ylabel(f"best {axis_title(metric)}")
@@ -190,55 +185,35 @@ def _budgets(comparison: Comparison, prefix: str) -> Picture:
     return draw(figure, f"{prefix}-budgets", caption, alt)
 
 
-def _parameters(comparison: Comparison, names: Sequence[str], log_scaled: Collection[str], prefix: str) -> Picture:
+def _parameters(comparison: Comparison, names: Sequence[str], scales: Mapping[str, Scale], prefix: str) -> Picture:
     metric = comparison.task.metric
-    columns = min(FACETS_IN_A_ROW, len(names))
-    lines = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(2.6 * columns + 0.6, 2.2 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
-    for axes, name in zip(grid.flat, names, strict=False):
-        _facet(axes, comparison.rows, name, log_scaled=name in log_scaled)
-    for axes in grid.flat[len(names) :]:
-        axes.remove()
-    for line in grid:
-        line[0].set_ylabel(axis_title(metric))
-    shown = [row for row in comparison.rows if row.completed]
-    handles = [axes_handle(row.cell) for row in shown]
-    if len(shown) > 1:
-        figure.legend(handles=handles, labels=[row.cell for row in shown], loc="outside upper left", ncols=len(shown), handletextpad=0.2)
+    figure, panels = facets(names, axis_title(metric))
+    for axes, name in zip(panels, names, strict=True):
+        _facet(axes, comparison.rows, name, log_scaled=scales.get(name) == "log")
+    name_cells(figure, [row.cell for row in comparison.rows if row.completed])
     caption = f"Best validation {metric.title} of every completed trial against each searched parameter."
     return draw(figure, f"{prefix}-parameters", caption, f"{metric.title} against {', '.join(names)}")
 
 
-def axes_handle(cell: str) -> mpl.lines.Line2D:
-    """A cell's mark for a legend."""
-    return mpl.lines.Line2D([], [], linestyle="none", marker=marker_of(cell), color=colour_of(cell), markersize=5)
-
-
 def _facet(axes: Axes, rows: Sequence[Summary], name: str, *, log_scaled: bool) -> None:
-    every = [trial.spec.parameters[name] for row in rows for trial in row.completed if name in trial.spec.parameters]
+    every = [parameters[name] for row in rows for parameters in row.tried if name in parameters]
     numbers = [float(item) for item in every if isinstance(item, int | float) and not isinstance(item, bool)]
     listed = len(numbers) < len(every) or len(set(numbers)) <= 6
     levels = (
         sorted(set(every), key=lambda item: (isinstance(item, str), item if not isinstance(item, str) else 0, str(item))) if listed else []
     )
     for offset, row in enumerate(rows):
-        trials: list[TrialRecord] = [trial for trial in row.completed if name in trial.spec.parameters]
+        tried = [(parameters[name], value(trial)) for trial, parameters in zip(row.completed, row.tried, strict=True) if name in parameters]
         shift = (offset - (len(rows) - 1) / 2) * 0.18
-        x = [levels.index(trial.spec.parameters[name]) + shift if listed else _number(trial.spec.parameters[name]) for trial in trials]
-        y = [value(trial) for trial in trials]
+        x = [levels.index(given) + shift if listed else _number(given) for given, _ in tried]
+        y = [reached for _, reached in tried]
         axes.scatter(x, y, s=18, alpha=0.65, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell))
     if listed:
-        axes.set_xticks(range(len(levels)), [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels])
-        axes.set_xlim(-0.6, len(levels) - 0.4)
+        mark_levels(axes, levels)
     elif log_scaled:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
+        mark_log(axes)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_title(name)
 
 
 def _number(item: Value) -> float:

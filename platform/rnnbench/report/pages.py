@@ -15,6 +15,7 @@ from rnnbench.base.files import write_atomic
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
+from rnnbench.report.importance import find_importance, find_scales
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
 from rnnbench.report.tables import build_comparisons
@@ -44,12 +45,14 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     """
     comparisons = build_comparisons(studies)
     across = compare_across(comparisons)
-    document = build_document(studies, comparisons, across)
+    scales = find_scales(studies)
+    importances = [[found for row in one.rows if (found := find_importance(row, scales))] for one in comparisons]
+    document = build_document(studies, comparisons, importances, across)
     epochs = {key: history for study in studies for key, history in study.epochs.items()}
     pictures: list[list[Picture]] = []
-    for place, comparison in enumerate(comparisons, 1):
+    for place, (comparison, found) in enumerate(zip(comparisons, importances, strict=True), 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
-        pictures.append(draw_figures(comparison, epochs, _log_scaled(studies), prefix))
+        pictures.append(draw_figures(comparison, epochs, scales, found, prefix))
     ranks = draw_ranks(across) if across else None
     every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else [])
     figures = [_write_picture(picture, out / "figures") for picture in every]
@@ -73,11 +76,6 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     return files
 
 
-def _log_scaled(studies: Sequence[Study]) -> set[str]:
-    spaces = [study.sweep.settings.get("space") or {} for study in studies]
-    return {name for space in spaces for name, line in space.items() if {"loguniform", "lograndint"} & set(line)}
-
-
 def _write_picture(picture: Picture, folder: Path) -> Path:
     write_atomic(folder / f"{picture.name}.svg", picture.svg)
     write_atomic(folder / f"{picture.name}.png", picture.png)
@@ -94,6 +92,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "share": lambda share: f"{100 * share:.0f} %",
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,

@@ -1,6 +1,7 @@
 """One visual language: a colour and a marker for each cell, the same in every figure, safe for colour-blind readers."""
 
 import io
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,17 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from rnnbench.base.parameters import Value
 
 # Okabe and Ito's colours without yellow (too pale on white) and black (the text).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 KNOWN = ("lstm", "elman", "gru")
 GREY = "#8a8a8a"
+FACETS_IN_A_ROW = 3
 
 # Any: matplotlib types each of its 300 settings by name.
 RC: dict[Any, Any] = {
@@ -64,6 +70,45 @@ def draw(figure: Figure, name: str, caption: str, alt: str) -> Picture:
     figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches="tight")
     text = svg.getvalue()
     return Picture(name, caption, alt, text[text.index("<svg") :], png.getvalue())
+
+
+def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
+    """A panel for each name, with its name above; they share the vertical axis."""
+    columns = min(FACETS_IN_A_ROW, len(names))
+    lines = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(2.6 * columns + 0.6, 2.2 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        axes.set_title(name)
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    for line in grid:
+        line[0].set_ylabel(ylabel)
+    return figure, list(grid.flat[: len(names)])
+
+
+def mark_levels(axes: Axes, levels: Sequence[Value]) -> None:
+    """Ticks at 0, 1, ... that name the only values of a parameter."""
+    axes.set_xticks(range(len(levels)), [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels])
+    axes.set_xlim(-0.6, len(levels) - 0.4)
+
+
+def mark_log(axes: Axes) -> None:
+    """A logarithmic axis with few ticks, written out."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    low, high = axes.get_xlim()
+    if high > 30 * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,)))
+
+
+def name_cells(figure: Figure, cells: Sequence[str]) -> None:
+    """A legend above the figure, where there are several cells."""
+    if len(cells) > 1:
+        handles = [Line2D([], [], linestyle="none", marker=marker_of(cell), color=colour_of(cell), markersize=5) for cell in cells]
+        figure.legend(handles=handles, labels=list(cells), loc="outside upper left", ncols=min(len(cells), 6), handletextpad=0.2)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float]]) -> None:

@@ -4,19 +4,25 @@ import statistics as plain
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.report.budgets import Curve, find_curve
 from rnnbench.report.solved import Bar, find_bar, is_unsolved
 from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
 from rnnbench.report.study import Study
+from rnnbench.search.space import full_parameters
 from rnnbench.task.cards import TaskCard
-from rnnbench.task.catalogue import get_task
+from rnnbench.task.catalogue import get_task, question_of
 
 BEST_SHOWN = 5
 # Searches whose draws follow from results.
 ADAPTIVE = ("tpe", "cmaes")
+
+# Task, data set, and what is asked of it.
+Place = tuple[str, str, tuple[tuple[str, Value], ...]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Summary:
     test: Interval | None
     budget: Curve | None = None
 
-    @property
+    @cached_property
     def completed(self) -> list[TrialRecord]:
         """Search trials with a result."""
         return [trial for trial in self.searched if trial.status == Status.COMPLETED and trial.best is not None]
@@ -60,6 +66,19 @@ class Summary:
     def waiting(self) -> int:
         """Planned trials that have not ended."""
         return sum(number for status, number in self.counts.items() if status not in FINAL)
+
+    @cached_property
+    def tried(self) -> list[dict[str, Value]]:
+        """All parameters of each completed search trial."""
+        return [full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.completed]
+
+    def searched_parameters(self) -> list[str]:
+        """Parameters that differ between the completed search trials, by name."""
+        values: dict[str, set[str]] = {}
+        for parameters in self.tried:
+            for name, value in parameters.items():
+                values.setdefault(name, set()).add(repr(value))
+        return sorted(name for name, seen in values.items() if len(seen) > 1)
 
     def top(self) -> list[TrialRecord]:
         """The best search trials, best first."""
@@ -79,9 +98,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cells on one task and data set, best first.
+    """All cells on one question to one data set, best first.
 
     Attributes:
+        question: The parameters of `TaskCard.question` that are not at their defaults.
         tested: Whether the order is by confirmed test values; otherwise by best validation value.
         differences: Of the leader against each of the others by name, where both have two seeds or more.
         baselines: Validation values of methods without a recurrent network.
@@ -91,12 +111,19 @@ class Comparison:
 
     task: TaskCard
     data: str
+    question: Mapping[str, Value]
     rows: tuple[Summary, ...]
     tested: bool
     differences: Mapping[str, Difference | None]
     baselines: Mapping[str, float]
     bar: Bar | None = None
     unsolved: frozenset[str] = frozenset()
+
+    @property
+    def about(self) -> str:
+        """The data set, and what is asked of it where that is not the usual."""
+        options = [f"{name.partition('.')[2]} {value}" for name, value in self.question.items()]
+        return f"{self.data}, {', '.join(options)}" if options else self.data
 
     def beating(self, row: Summary) -> tuple[int, int]:
         """How many of a cell's trials beat the bar, of how many: its winner's where all cells are tested, else its search trials'."""
@@ -116,29 +143,33 @@ def sign_of(task: TaskCard) -> float:
 
 
 def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
-    """One comparison for each task, data set and choice of task options; a trial that several sweeps hold counts once."""
-    groups: dict[tuple[str, str, str], dict[str, dict[str, TrialRecord]]] = {}
-    sweeps: dict[tuple[str, str, str, str], list[str]] = {}
+    """One comparison for each question to each data set (`question_of`); a trial that several sweeps hold counts once."""
+    groups: dict[Place, dict[str, dict[str, TrialRecord]]] = {}
+    sweeps: dict[tuple[Place, str], list[str]] = {}
     adaptive = {study.sweep.name for study in studies if _method(study) in ADAPTIVE}
     dependent = {study.sweep.name for study in studies if _method(study) != "random" or study.sweep.settings.get("replicates", 1) != 1}
     for study in studies:
         for trial in study.trials:
             spec = trial.spec
-            options = {name: item for name, item in spec.parameters.items() if name.startswith("task.")}
-            place = (spec.task, spec.data, repr(sorted(options.items())))
+            place = (spec.task, spec.data, question_of(spec.task, spec.parameters))
             groups.setdefault(place, {}).setdefault(spec.cell, {})[trial.key] = trial
-            names = sweeps.setdefault((*place, spec.cell), [])
+            names = sweeps.setdefault((place, spec.cell), [])
             if study.sweep.name not in names:
                 names.append(study.sweep.name)
     found = []
     for place, cells in groups.items():
         rows = []
         for cell, trials in cells.items():
-            held_by = tuple(sweeps[(*place, cell)])
+            held_by = tuple(sweeps[place, cell])
             row = _summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
             rows.append(_with_budget(row) if dependent.isdisjoint(held_by) else row)
-        found.append(_mark_unsolved(_compare(rows), [trial for trials in cells.values() for trial in trials.values()]))
+        found.append(_mark_unsolved(_compare(rows, place), [trial for trials in cells.values() for trial in trials.values()]))
     return found
+
+
+def _unusual(place: Place) -> dict[str, Value]:
+    defaults = {parameter.name: parameter.default for parameter in get_task(place[0]).parameters}
+    return {name: given for name, given in place[2] if given != defaults[name]}
 
 
 def _method(study: Study) -> str:
@@ -146,7 +177,7 @@ def _method(study: Study) -> str:
     return str(search.get("method")) if isinstance(search, dict) else ""
 
 
-def _summarise(place: tuple[str, str, str], sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord], *, adaptive: bool) -> Summary:
+def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord], *, adaptive: bool) -> Summary:
     task = get_task(place[0])
     sign = sign_of(task)
     searched = [trial for trial in trials if trial.spec.stage == "search"]
@@ -196,7 +227,7 @@ def _mark_unsolved(comparison: Comparison, trials: Sequence[TrialRecord]) -> Com
     return replace(comparison, bar=bar, unsolved=frozenset(trial.key for trial in trials if is_unsolved(trial, bar, metric)))
 
 
-def _compare(rows: list[Summary]) -> Comparison:
+def _compare(rows: list[Summary], place: Place) -> Comparison:
     sign = sign_of(rows[0].task)
     tested = all(row.test_values for row in rows)
 
@@ -215,6 +246,7 @@ def _compare(rows: list[Summary]) -> Comparison:
     return Comparison(
         task=rows[0].task,
         data=rows[0].data,
+        question=_unusual(place),
         rows=tuple(ordered),
         tested=tested,
         differences={row.cell: test for row, test in zip(others, tests, strict=True)},

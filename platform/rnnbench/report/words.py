@@ -40,7 +40,7 @@ def answer(comparison: Comparison) -> list[str]:
     rows, metric = comparison.rows, comparison.task.metric
     leader = rows[0]
     if leader.best is None:
-        return [f"No trial of {comparison.task.title} on {comparison.data} has a result yet, so there is nothing to compare."]
+        return [f"No trial of {comparison.task.title} on {comparison.about} has a result yet, so there is nothing to compare."]
     sentences = [_lead(comparison, leader)]
     if len(rows) > 1:
         sentences.append(_certainty(comparison))
@@ -77,7 +77,7 @@ def say_across(across: Across) -> list[str]:
 def _lead(comparison: Comparison, leader: Summary) -> str:
     metric = comparison.task.metric
     assert leader.best is not None, "checked by the caller"
-    place = f"on {comparison.task.title.lower()} ({comparison.data})"
+    place = f"on {comparison.task.title.lower()} ({comparison.about})"
     one = "is the only cell here" if len(comparison.rows) == 1 else "leads"
     if comparison.tested and leader.test_values:
         mean = statistics.fmean(leader.test_values)

@@ -12,7 +12,7 @@ from rnnbench.cells.table import get_cell
 from rnnbench.search.adaptive import ADAPTIVE
 from rnnbench.search.space import declared_for
 from rnnbench.search.sweepfile import Dimension, Search, SweepFile, TaskChoice
-from rnnbench.task.catalogue import get_task
+from rnnbench.task.catalogue import get_task, question_of
 from rnnbench.trial.spec import TrialSpec
 
 Point = Mapping[str, Value]
@@ -91,7 +91,7 @@ def num_points(search: Search, space: Sequence[Dimension]) -> int:
 
 
 def plan_confirm(sweep: SweepFile, scored: Sequence[Scored], directions: Mapping[str, str]) -> list[TrialSpec]:
-    """The winners again with fresh seeds: per task and cell the best `top_k` configurations, replicates by their mean.
+    """The winners again with fresh seeds: per task, question and cell the best `top_k` configurations, replicates by their mean.
 
     Args:
         scored: Completed search trials, in the plan's order (which breaks ties).
@@ -99,11 +99,13 @@ def plan_confirm(sweep: SweepFile, scored: Sequence[Scored], directions: Mapping
     """
     if sweep.confirm is None:
         return []
-    groups: dict[tuple[str, str], dict[str, list[Scored]]] = {}
+    groups: dict[tuple[str, object, str], dict[str, list[Scored]]] = {}
     for trial in scored:
-        groups.setdefault((trial.spec.task, trial.spec.cell), {}).setdefault(trial.spec.group_key(), []).append(trial)
+        spec = trial.spec
+        place = (spec.task, question_of(spec.task, spec.parameters), spec.cell)
+        groups.setdefault(place, {}).setdefault(spec.group_key(), []).append(trial)
     specs = []
-    for (task, _), configurations in groups.items():
+    for (task, _, _), configurations in groups.items():
         sign = -1.0 if directions[task] == "max" else 1.0
         means = {key: sign * statistics.fmean(trial.value for trial in trials) for key, trials in configurations.items()}
         for key in sorted(means, key=lambda group: means[group])[: sweep.confirm.top_k]:

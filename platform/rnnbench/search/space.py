@@ -1,6 +1,7 @@
 """The space of a sweep file: each parameter declared, each value allowed, each condition needed and possible."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from rnnbench.base.errors import ParameterError, SweepFileError
@@ -21,6 +22,19 @@ COMMON = (*NETWORK_PARAMETERS, *OPTIMIZER_PARAMETERS, *TRAINING_PARAMETERS)
 def declared_for(task: str, cell: str) -> tuple[Parameter, ...]:
     """Every parameter a trial of this task and cell may have."""
     return (*COMMON, *get_cell(cell).parameters, *get_task(task).parameters)
+
+
+def full_parameters(task: str, cell: str, parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """A trial's parameters with those that it does not mention because they came later and are at their default."""
+    later = _later(task, cell)
+    full = {parameter.name: parameter.default for parameter in later} | parameters
+    unused = [parameter.name for parameter in later if parameter.name not in parameters and not parameter.is_active(full)]
+    return {name: value for name, value in full.items() if name not in unused}
+
+
+@cache
+def _later(task: str, cell: str) -> tuple[Parameter, ...]:
+    return tuple(parameter for parameter in declared_for(task, cell) if parameter.is_later)
 
 
 def read_space(

@@ -26,7 +26,7 @@ from rnnbench.sweep.planned import Planned
 from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
-from rnnbench.task.catalogue import get_task, is_maximized
+from rnnbench.task.catalogue import get_task, is_maximized, question_of
 from rnnbench.trial.job import Fuse, Job
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
@@ -104,10 +104,11 @@ class Runner:
         trials = self.ledger.trials(name)
         self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
         self.board = Scoreboard(trials, self._undrawn, self.sweep.replicates)
-        # The first trial of each data set computes its baselines; a plan only ever grows at its end.
-        firsts: dict[tuple[str, str], str] = {}
+        # The first trial of each question to each data set computes its baselines; a plan only ever grows at its end.
+        firsts: dict[tuple[str, str, object], str] = {}
         for trial in trials:
-            firsts.setdefault((trial.spec.task, trial.spec.data), trial.key)
+            spec = trial.spec
+            firsts.setdefault((spec.task, spec.data, question_of(spec.task, spec.parameters)), trial.key)
         self._first = set(firsts.values())
         self._keeping = Keeping(self.home, self.sweep.checkpoints, self._is_needed)
         self._keeping.add(trials)

@@ -7,7 +7,7 @@ from rnnbench.base.canonical import Plain
 from rnnbench.ledger.records import FINAL, SlotRecord, Status, TrialRecord
 from rnnbench.search.adaptive import Observation, draw_slot
 from rnnbench.search.plan import Drawn, trials_at
-from rnnbench.search.space import declared_for
+from rnnbench.search.space import full_parameters
 from rnnbench.sweep.planned import Planned
 from rnnbench.trial.spec import TrialSpec
 
@@ -27,9 +27,8 @@ def redraw(planned: Planned, slot: SlotRecord, evidence: Mapping[str, Plain]) ->
     """The trials that a slot gets from recorded evidence: always the same."""
     sweep = planned.sweep
     task = next(task for task in sweep.tasks if task.name == slot.task)
-    # A trial does not mention these at their default, and a search may choose it.
-    later = {parameter.name: parameter.default for parameter in declared_for(slot.task, slot.cell) if parameter.is_later}
-    seen = [Observation(one["draw"], later | one["parameters"], _number(one["value"])) for one in evidence["seen"]]
+    told = [(one["draw"], full_parameters(slot.task, slot.cell, one["parameters"]), one["value"]) for one in evidence["seen"]]
+    seen = [Observation(draw, parameters, _number(value)) for draw, parameters, value in told]
     point = Drawn(slot.draw, draw_slot(sweep, task, slot.cell, slot.draw, seen))
     return trials_at(sweep, task, slot.cell, point, slot.draw, planned.fingerprints[task.name, task.data])
 

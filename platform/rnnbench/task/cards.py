@@ -124,6 +124,8 @@ class TaskCard:
         data: Its data sets by name.
         own_data: What it takes of a person's own files; None: nothing.
         parameters: The `task.*` and `data.*` parameters.
+        question: Those that change what is asked or what is learned from, such as a length, a horizon or the size of the training
+            split: trials that differ in one are never compared. All others are a model's.
         must_beat: Of a memory problem, the level of a method without memory; a trial that does not beat it is `unsolved`.
         predict: Options of `rnnbench predict`, `predict.*`; None where the task's models cannot be asked.
         predict_input: What they are asked with: lines of text, or files that the task reads itself (sound, tables).
@@ -139,6 +141,7 @@ class TaskCard:
     default_data: str
     module: str
     parameters: tuple[Parameter, ...] = ()
+    question: tuple[str, ...] = ()
     predict: tuple[Parameter, ...] | None = None
     predict_input: Literal["lines", "files"] = "lines"
     published: tuple[PublishedNumber, ...] = field(default=())
@@ -169,6 +172,8 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
         raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if card.default_data not in card.data:
         raise InputError(f"{where}: default_data '{card.default_data}' is not among its data sets: {', '.join(card.data)}")
+    if unknown := set(card.question) - {parameter.name for parameter in parameters}:
+        raise InputError(f"{where}: question: {', '.join(sorted(unknown))}: not among its parameters")
     return card
 
 

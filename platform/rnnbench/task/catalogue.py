@@ -1,5 +1,6 @@
 """The catalogue of tasks: every folder with a task.yaml, ours and other packages', without importing their code. No torch."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from rnnbench.base.errors import InputError, UnknownNameError
 from rnnbench.base.names import printable, suggest
+from rnnbench.base.parameters import Value
 from rnnbench.task.cards import TaskCard, parse_card
 
 PACKAGE = "rnnbench_tasks"
@@ -59,3 +61,10 @@ def _foreign_card(module: str) -> TaskCard:
 def is_maximized(task: str) -> bool:
     """Whether the task's metric is better when higher."""
     return get_task(task).metric.direction == "max"
+
+
+def question_of(task: str, parameters: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    """What is asked of a trial with these parameters, see `TaskCard.question`: only trials with equal answers to it are compared."""
+    card = get_task(task)
+    defaults = {parameter.name: parameter.default for parameter in card.parameters}
+    return tuple((name, parameters.get(name, defaults[name])) for name in card.question)

@@ -29,7 +29,8 @@ class Progress:
 
     Attributes:
         epoch: Epochs done.
-        best, best_epoch, best_metrics, best_weights: Of the best validation metric so far.
+        best, best_epoch, best_metrics, best_weights: Of the best validation metric so far; of equal ones, of the lowest loss.
+        rise_epoch: The first epoch whose metric was as good as the best; what patience counts from.
         stall: Epochs since the rate fell or the metric was best, for the plateau schedule.
         num_falls: How often the plateau schedule lowered the rate.
         train_s: Seconds inside training steps, validation not counted.
@@ -38,6 +39,7 @@ class Progress:
     epoch: int = 0
     best: float | None = None
     best_epoch: int | None = None
+    rise_epoch: int = 0
     last: float | None = None
     best_metrics: dict[str, float] = field(default_factory=dict)
     best_weights: Weights = field(default_factory=dict)
@@ -129,7 +131,7 @@ class Trainer:
     def is_done(self) -> bool:
         """Whether the budget's epochs or its patience are used up."""
         done, budget = self.progress, self.spec.budget
-        waited = done.epoch - (done.best_epoch or 0)
+        waited = done.epoch - done.rise_epoch
         return done.epoch >= budget.max_epochs or (budget.patience is not None and done.epoch > 0 and waited >= budget.patience)
 
     def run_epoch(self, train: Batch, validation: Batch) -> dict[str, float]:
@@ -232,10 +234,12 @@ class Trainer:
     def _record(self, epoch: int, metrics: Mapping[str, float]) -> None:
         value, progress = metrics[self._metric], self.progress
         progress.epoch, progress.last = epoch, value
-        if progress.best is None or self._sign * value > self._sign * progress.best:
+        is_better = progress.best is None or self._sign * value > self._sign * progress.best
+        if is_better or (value == progress.best and metrics["loss"] < progress.best_metrics["loss"]):
             progress.best, progress.best_epoch, progress.best_metrics = value, epoch, dict(metrics)
             progress.best_weights = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
-            progress.stall = 0
+        if is_better:
+            progress.rise_epoch, progress.stall = epoch, 0
             return
         progress.stall += 1
         patience = self.spec.parameters.get("training.lr_patience")

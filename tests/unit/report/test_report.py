@@ -71,6 +71,23 @@ def test_cells_that_the_data_cannot_separate_are_called_so_and_the_others_are_ra
     assert "Budget: 4 search trials each" in said
 
 
+def test_other_questions_to_the_same_data_are_compared_apart_and_other_models_are_not() -> None:
+    half = [
+        replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "data.train_fraction": 0.5}), key=f"half {one.key}")
+        for one in GRU
+    ]
+    models = [
+        replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "data.unheard": place}))
+        for place, one in enumerate(searched("elman", [0.1, 0.2, 0.3]))
+    ]
+    whole, part = build_comparisons([study([*GRU, *half, *models])])
+    assert (whole.about, part.about) == ("digits", "digits, train_fraction 0.5")
+    assert part.question == {"data.train_fraction": 0.5}
+    assert [[row.cell for row in one.rows] for one in (whole, part)] == [["gru", "elman"], ["gru"]]
+    assert [len(row.searched) for row in whole.rows] == [4, 3]
+    assert "(digits, train_fraction 0.5)" in " ".join(answer(part))
+
+
 def test_without_confirmation_there_is_no_test_value_and_no_decision() -> None:
     said = words(*searched("gru", [0.8, 0.9]), *searched("lstm", [0.3, 0.4]))
     assert "no test values" in said

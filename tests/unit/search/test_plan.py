@@ -122,6 +122,17 @@ def test_confirmation_takes_the_best_means_with_fresh_seeds(
     assert all(replace(spec, stage="search").group_key() in {s.group_key() for s in specs} for spec in confirmed)
 
 
+def test_the_winners_of_each_question_are_confirmed(tmp_path: Path) -> None:
+    text = TEXT.replace("space:\n", "space:\n  data.train_fraction: {grid: [0.5, 1.0]}\n")
+    specs = [spec for spec in planned(tmp_path, text) if spec.cell == "lstm"]
+    # Trained on all rows every configuration is better than any on half of them.
+    scored = [Scored(spec, float(spec.draw) + (10.0 if spec.parameters.get("data.train_fraction", 1.0) == 1.0 else 0.0)) for spec in specs]
+    confirmed = plan_confirm(read(tmp_path, text), scored, {"sequential_digits": "max"})
+    found = {(spec.parameters.get("data.train_fraction", 1.0), spec.draw) for spec in confirmed}
+    assert found == {(0.5, 4), (0.5, 2), (1.0, 5), (1.0, 3)}
+    assert len(confirmed) == 4 * 3
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman", "compare", "adding", "jsb"])
 def test_every_shipped_sweep_file_plans(name: str) -> None:
     sweep = read_sweep(find_sweep_file(name))

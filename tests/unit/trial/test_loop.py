@@ -107,8 +107,21 @@ def test_patience_stops_after_that_many_epochs_without_a_better_metric() -> None
     one, data = trainer(spec({"optimizer.lr": 1e-12}, Budget(max_epochs=50, patience=3)))
     while not one.is_done():
         run(one, data, 1)
-    assert one.progress.best_epoch is not None
-    assert one.progress.epoch - one.progress.best_epoch == 3
+    assert one.progress.epoch - one.progress.rise_epoch == 3
+
+
+def test_of_equal_metrics_the_lowest_loss_is_kept_and_patience_goes_on_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = iter([{"accuracy": 0.5, "loss": loss} for loss in (0.7, 0.6, 0.65, 0.5)])
+    monkeypatch.setattr("rnnbench.trial.loop.evaluate", lambda *given: next(validated))
+    one, data = trainer(spec(budget=Budget(max_epochs=50, patience=3)))
+    kept = []
+    while not one.is_done():
+        run(one, data, 1)
+        kept.append(one.progress.best_epoch)
+    assert kept == [1, 2, 2, 4]
+    assert (one.progress.rise_epoch, one.progress.best_metrics["loss"]) == (1, 0.5)
+    weights = one.module.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in one.progress.best_weights.items())
 
 
 def test_the_best_weights_are_those_of_the_best_epoch() -> None:
