@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rnnbench.report.results import Results
     from rnnbench.trial.trained import Trained
 
 __version__ = "0.1.0"
@@ -22,3 +23,26 @@ def load(place: str | Path, home: str | Path | None = None, *, run_own_cell: boo
     from rnnbench.sweep.models import load_model
 
     return load_model(place, home, run_own_cell=run_own_cell)
+
+
+def open(home: str | Path | None = None, db: str | None = None) -> "Results":  # noqa: A001 - rnnbench.open reads as what it does
+    """The results of a home, as data frames: `rnnbench.open().trials("lstm")`.
+
+    Args:
+        home: Results folder (default: $RNNBENCH_HOME, else ./runs).
+        db: Address of the ledger where it lives elsewhere, e.g. postgresql://...
+    Raises:
+        UnknownNameError: there are no results.
+        LedgerError: the ledger cannot be read.
+    """
+    import os
+
+    from rnnbench.base.errors import UnknownNameError
+    from rnnbench.base.home import Home
+    from rnnbench.ledger.store import Ledger
+    from rnnbench.report.results import Results
+
+    place = Home.at(None if home is None else str(home), os.environ)
+    if db is None and not (place.path / "rnnbench.db").exists():
+        raise UnknownNameError(f"no results in {place.path}; run a sweep first, or say where they are: rnnbench.open(HOME)")
+    return Results(Ledger.open(db or place.ledger_url))

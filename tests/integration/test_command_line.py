@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import rnnbench
+from rnnbench.base.errors import UnknownNameError, UnknownSweepError
+
 SMALL = """\
 task: sequential_digits
 cells: [elman, lstm]
@@ -203,3 +206,53 @@ def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> 
     assert "Traceback" not in words
     status = json.loads(run(tmp_path, "status", "small", "--json").stdout)
     assert (status["running"], status["pending"], status["status"]) == (0, 4, "pending")
+
+
+def test_the_best_configuration_is_a_sweep_file_that_trains_it_again(folder: Path) -> None:
+    found = json.loads(run(folder, "best", "small", "--as", "json").stdout)
+    text = run(folder, "best", "small", "--as", "yaml", "--replicates", "2").stdout
+    (folder / "again.yaml").write_text(text)
+    (folder / "fixed.yaml").write_text(text.replace("small-best", "fixed"))
+    run(folder, "sweep", "fixed.yaml", "--executor", "inline", "--tracking-uri", "none")
+    with rnnbench.open(folder / "runs") as results:
+        again, before = results.trials("fixed"), results.trials("small").set_index("trial").loc[found["trial"]]
+    assert len(again) == 2
+    assert set(again["seed"]).isdisjoint({before["seed"]})
+    parameters = [name for name in again.columns if name.startswith(("task.", "data.", "cell.", "network.", "optimizer.", "training."))]
+    for name in ("cell", "task", "data", *parameters):
+        assert {str(value) for value in again[name]} == {str(before[name])}, name
+    assert f"small/{found['trial'][:8]}" in text
+    assert "optimizer.lr" in run(folder, "best", "small").stdout
+    assert "no sweep 'smal'" in run(folder, "best", "smal", code=2).stderr
+
+
+def test_compare_is_a_short_table_with_the_answer(folder: Path) -> None:
+    (told,) = json.loads(run(folder, "compare", "small", "--json").stdout)
+    shown = run(folder, "compare", "small").stdout
+    assert "Sequential digits, digits" in shown
+    for cell in told["cells"]:
+        assert cell["cell"] in shown
+        assert cell["seeds"] == 2
+    assert " ".join(shown.split()).endswith(" ".join(" ".join(told["answer"]).split()))
+    with rnnbench.open(folder / "runs") as results:
+        keys = list(results.trials("small").drop_duplicates("optimizer.lr")["trial"])[:2]
+    lines = run(folder, "compare", *(f"small/{key[:10]}" for key in keys)).stdout
+    assert "optimizer.lr" in lines
+    assert "training.batch_size" not in lines  # the same in both
+    assert "compare sweeps with sweeps" in run(folder, "compare", "small", f"small/{keys[0][:8]}", code=2).stderr
+
+
+def test_a_program_reads_sweeps_trials_and_epochs_as_data_frames(folder: Path) -> None:
+    with rnnbench.open(folder / "runs") as results:
+        assert "small" in set(results.sweeps()["sweep"])
+        trials, epochs = results.trials("small"), results.epochs("small")
+        with pytest.raises(UnknownSweepError, match="smal"):
+            results.trials("smal")
+        with pytest.raises(UnknownNameError, match=r"name a sweep: .*small"):
+            results.epochs()
+    assert len(trials) == 8
+    assert list(epochs.groupby("trial").size()) == [2] * 8
+    best = epochs.groupby("trial")["accuracy"].max()
+    assert best.to_dict() == trials.set_index("trial")["best"].to_dict()
+    with pytest.raises(UnknownNameError, match="no results in"):
+        rnnbench.open(folder / "nowhere")

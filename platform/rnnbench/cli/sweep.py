@@ -295,7 +295,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     try:
         if not runner.is_complete():
             # The report needs seconds of imports; while the executor starts there is time for them.
-            threading.Thread(target=import_module, args=("rnnbench.report.pages",), daemon=True).start()
+            threading.Thread(target=_load_report, args=(max(lane.planned for lane in runner.board.lanes()),), daemon=True).start()
             with LiveView(console, name, concurrent) as runner.observe:
                 runner.run(executor)
         if stop.reason == "cancel":
@@ -317,6 +317,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         if mirror:
             mirror.stop()
     return _finish(ledger, name, place, report, as_json=as_json)
+
+
+def _load_report(num_trials: int) -> None:
+    import_module("rnnbench.report.pages").load(num_trials)
 
 
 def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles", *, as_json: bool) -> int:

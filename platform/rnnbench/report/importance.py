@@ -9,16 +9,19 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree import DecisionTreeRegressor
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Summary, sign_of, value
+
+if TYPE_CHECKING:
+    # A second of imports: only where there are trials enough.
+    from sklearn.tree import DecisionTreeRegressor
 
 LEAST_TRIALS = 20
 CONFIDENCE = 0.95
@@ -243,7 +246,9 @@ def _grow(places_ND: Floats, values_N: Floats, axes: Sequence[_Axis], rng: np.ra
     return _Forests(main_FD, pairs, marginals, float(1 - left / np.sum((values_N[seen] - values_N[seen].mean()) ** 2)))
 
 
-def _tree(seed: int) -> DecisionTreeRegressor:
+def _tree(seed: int) -> "DecisionTreeRegressor":
+    from sklearn.tree import DecisionTreeRegressor
+
     return DecisionTreeRegressor(max_features=0.7, min_samples_split=5, max_leaf_nodes=MOST_LEAVES, random_state=seed)
 
 
@@ -260,7 +265,7 @@ class _Boxes:
         self._main_D: Floats | None = None
 
     @classmethod
-    def of(cls, tree: DecisionTreeRegressor, low_D: Floats, high_D: Floats) -> "_Boxes":
+    def of(cls, tree: "DecisionTreeRegressor", low_D: Floats, high_D: Floats) -> "_Boxes":
         nodes = tree.tree_
         lows, highs, values = [], [], []
         waiting = [(0, low_D, high_D)]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from rnnbench.base.files import write_atomic
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
-from rnnbench.report.importance import find_importance, find_scales
+from rnnbench.report.importance import LEAST_TRIALS, find_importance, find_scales
+from rnnbench.report.rows import to_csv, to_parquet, trial_rows
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
 from rnnbench.report.tables import build_comparisons
@@ -24,17 +26,28 @@ from rnnbench.report.words import number
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report's pages are; `note` is its answer and table as short Markdown.
+    """Where a report's pages are.
 
     Attributes:
-        answers: The answer of each comparison, in words."""
+        tables: Every trial with all its parameters and metrics, as CSV and as Parquet.
+        note: The answer and its table as short Markdown.
+        answers: The answer of each comparison, in words.
+    """
 
     html: Path
     markdown: Path
     json: Path
+    latex: Path
+    tables: tuple[Path, ...]
     figures: tuple[Path, ...]
     note: str
     answers: tuple[str, ...]
+
+
+def load(num_trials: int) -> None:
+    """Imports beforehand what the report of so many trials of a cell needs; it takes seconds."""
+    for name in ("pyarrow.parquet", *(["sklearn.tree"] if num_trials >= LEAST_TRIALS else [])):
+        import_module(name)
 
 
 def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
@@ -69,7 +82,9 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
-    files = ReportFiles(out / "report.html", out / "report.md", out / "report.json", tuple(figures), note, answers)
+    pages = (out / f"report.{ending}" for ending in ("html", "md", "json", "tex"))
+    files = ReportFiles(*pages, _write_tables(studies, out), tuple(figures), note, answers)
+    write_atomic(files.latex, environment.get_template("report.tex").render(context))
     write_atomic(files.markdown, markdown)
     write_atomic(files.json, chain(json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(document), "\n"))
     write_atomic(files.html, html)
@@ -80,6 +95,13 @@ def _write_picture(picture: Picture, folder: Path) -> Path:
     write_atomic(folder / f"{picture.name}.svg", picture.svg)
     write_atomic(folder / f"{picture.name}.png", picture.png)
     return folder / f"{picture.name}.svg"
+
+
+def _write_tables(studies: Sequence[Study], out: Path) -> tuple[Path, ...]:
+    rows = [row for study in studies for row in trial_rows(study.trials, study.sweep.name)]
+    write_atomic(out / "trials.csv", to_csv(rows))
+    write_atomic(out / "trials.parquet", to_parquet(rows))
+    return out / "trials.csv", out / "trials.parquet"
 
 
 def _environment() -> Environment:
@@ -96,6 +118,7 @@ def _environment() -> Environment:
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,
+        "latex": _latex,
         "colour": colour_of,
         "short": lambda key: key[:8],
         "show": lambda item: (
@@ -110,6 +133,14 @@ def _environment() -> Environment:
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment
+
+
+_LATEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+
+
+def _latex(item: object) -> str:
+    """Text whose signs mean nothing to LaTeX."""
+    return "".join(_LATEX.get(sign, sign) for sign in str(item))
 
 
 def _inline(picture: Picture) -> Markup:

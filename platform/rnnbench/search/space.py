@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from rnnbench.base.errors import ParameterError, SweepFileError
+from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameError
 from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter, Value
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS, RECURRENT_NOISE
@@ -34,7 +34,11 @@ def full_parameters(task: str, cell: str, parameters: Mapping[str, Value]) -> di
 
 @cache
 def _later(task: str, cell: str) -> tuple[Parameter, ...]:
-    return tuple(parameter for parameter in declared_for(task, cell) if parameter.is_later)
+    try:
+        declared = declared_for(task, cell)
+    except UnknownNameError:  # a cell of one's own, whose file this process has not read
+        declared = (*COMMON, *get_task(task).parameters)
+    return tuple(parameter for parameter in declared if parameter.is_later)
 
 
 def read_space(
