@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnbench.base.version import __version__
+
 if TYPE_CHECKING:
     from rnnbench.report.results import Results
     from rnnbench.trial.trained import Trained
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load", "open"]
 
 
 def load(place: str | Path, home: str | Path | None = None, *, run_own_cell: bool = False) -> "Trained":

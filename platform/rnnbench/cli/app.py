@@ -34,7 +34,7 @@ def options(
     """
     start_logging(verbose)
     if version:
-        from rnnbench import __version__
+        from rnnbench.base.version import __version__
 
         typer.echo(f"rnnbench {__version__}")
         raise typer.Exit

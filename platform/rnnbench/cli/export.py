@@ -29,7 +29,7 @@ def export(
 
     Example: rnnbench export sms_spam ./spam_filter
     """
-    from rnnbench import __version__
+    from rnnbench.base.version import __version__
     from rnnbench.report.model_card import Described
     from rnnbench.sweep.models import find_model
     from rnnbench.trial.export import require_new

@@ -149,7 +149,7 @@ def _run(job: "Job") -> dict[str, Any]:
 
 
 def _export(trained_in: Path, folder: Path, chosen: _Chosen, final: dict[str, Any]) -> None:
-    from rnnbench import __version__
+    from rnnbench.base.version import __version__
     from rnnbench.cli.export import write
     from rnnbench.ledger.records import Status, TrialRecord
     from rnnbench.report.model_card import Described

@@ -318,7 +318,8 @@ class _Boxes:
     def _holds(self, d: int, at_J: Floats) -> Floats:
         """Which boxes hold a value of one parameter, (J, L); the range's end belongs to the last."""
         at = np.minimum(at_J, np.nextafter(self.high_LD[:, d].max(), -np.inf))[:, None]
-        return ((self.low_LD[:, d] <= at) & (at < self.high_LD[:, d])).astype(np.float64)
+        holds: Floats = ((self.low_LD[:, d] <= at) & (at < self.high_LD[:, d])).astype(np.float64)
+        return holds
 
 
 def _effect(names: tuple[str, ...], shares_F: Floats) -> Effect:

@@ -1,7 +1,7 @@
 """The pages of a report: HTML that stands alone, Markdown, JSON, and the figures as files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -16,11 +16,11 @@ from rnnbench.base.files import write_atomic
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
-from rnnbench.report.importance import LEAST_TRIALS, find_importance, find_scales
+from rnnbench.report.importance import LEAST_TRIALS, Importance, Scale, find_importance, find_scales
 from rnnbench.report.rows import to_csv, to_parquet, trial_rows
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
-from rnnbench.report.tables import build_comparisons
+from rnnbench.report.tables import Comparison, build_comparisons
 from rnnbench.report.words import number
 
 
@@ -59,13 +59,13 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     comparisons = build_comparisons(studies)
     across = compare_across(comparisons)
     scales = find_scales(studies)
-    importances = [[found for row in one.rows if (found := find_importance(row, scales))] for one in comparisons]
+    importances = [_importances(comparison, scales) for comparison in comparisons]
     document = build_document(studies, comparisons, importances, across)
     epochs = {key: history for study in studies for key, history in study.epochs.items()}
     pictures: list[list[Picture]] = []
-    for place, (comparison, found) in enumerate(zip(comparisons, importances, strict=True), 1):
+    for place, (comparison, told) in enumerate(zip(comparisons, importances, strict=True), 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
-        pictures.append(draw_figures(comparison, epochs, scales, found, prefix))
+        pictures.append(draw_figures(comparison, epochs, scales, told, prefix))
     ranks = draw_ranks(across) if across else None
     every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else [])
     figures = [_write_picture(picture, out / "figures") for picture in every]
@@ -82,8 +82,8 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
-    pages = (out / f"report.{ending}" for ending in ("html", "md", "json", "tex"))
-    files = ReportFiles(*pages, _write_tables(studies, out), tuple(figures), note, answers)
+    html_at, markdown_at, json_at, latex_at = (out / f"report.{ending}" for ending in ("html", "md", "json", "tex"))
+    files = ReportFiles(html_at, markdown_at, json_at, latex_at, _write_tables(studies, out), tuple(figures), note, answers)
     write_atomic(files.latex, environment.get_template("report.tex").render(context))
     write_atomic(files.markdown, markdown)
     write_atomic(files.json, chain(json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(document), "\n"))
@@ -95,6 +95,11 @@ def _write_picture(picture: Picture, folder: Path) -> Path:
     write_atomic(folder / f"{picture.name}.svg", picture.svg)
     write_atomic(folder / f"{picture.name}.png", picture.png)
     return folder / f"{picture.name}.svg"
+
+
+def _importances(comparison: Comparison, scales: Mapping[str, Scale]) -> list[Importance]:
+    found = (find_importance(row, scales) for row in comparison.rows)
+    return [one for one in found if one is not None]
 
 
 def _write_tables(studies: Sequence[Study], out: Path) -> tuple[Path, ...]:

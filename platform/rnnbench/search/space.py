@@ -27,7 +27,7 @@ def declared_for(task: str, cell: str) -> tuple[Parameter, ...]:
 def full_parameters(task: str, cell: str, parameters: Mapping[str, Value]) -> dict[str, Value]:
     """A trial's parameters with those that it does not mention because they came later and are at their default."""
     later = _later(task, cell)
-    full = {parameter.name: parameter.default for parameter in later} | parameters
+    full = {parameter.name: parameter.default for parameter in later} | dict(parameters)
     unused = [parameter.name for parameter in later if parameter.name not in parameters and not parameter.is_active(full)]
     return {name: value for name, value in full.items() if name not in unused}
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rnnbench import __version__
 from rnnbench.base.canonical import Plain
 from rnnbench.base.secrets import redact
+from rnnbench.base.version import __version__
 
 _PACKAGES = ("torch", "lightning", "ray", "mlflow", "sqlalchemy", "numpy", "scipy", "scikit-learn", "pydantic")
 

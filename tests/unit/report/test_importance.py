@@ -120,7 +120,7 @@ def test_levels_weigh_alike_and_parameters_that_some_trials_lack_are_left_out() 
     row = summary(
         lambda x, y: 0.0, more=lambda place: {SIZE: sizes[place % 3]} | ({"cell.forget_bias": 1.0 * (place % 4)} if place % 2 else {})
     )
-    row = replace(row, searched=tuple(replace(t, best=float(t.spec.parameters[SIZE] == 64)) for t in row.searched))  # type: ignore[arg-type]
+    row = replace(row, searched=tuple(replace(t, best=float(t.spec.parameters[SIZE] == 64)) for t in row.searched))
     found = find_importance(row, {LR: "log"})
     assert found is not None
     assert found.left_out == ("cell.forget_bias",)
