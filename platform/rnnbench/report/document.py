@@ -10,6 +10,7 @@ from rnnbench.report.across import Across
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
 from rnnbench.report.importance import Importance, why_not
+from rnnbench.report.published import find_published
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
 from rnnbench.report.words import answer, say_across
@@ -43,7 +44,10 @@ def build_document(
                 "baselines": dict(comparison.baselines),
                 "floor": _floor(comparison),
                 "must_beat": asdict(comparison.bar) if comparison.bar else None,
-                "published": [asdict(number) for number in comparison.task.published if number.data == comparison.data],
+                "published": [
+                    asdict(one.number) | {"ours": one.ours, "verdict": one.verdict, "why_not": one.why_not}
+                    for one in find_published(comparison)
+                ],
             }
             for comparison, found in zip(comparisons, importances, strict=True)
         ],

@@ -18,6 +18,7 @@ from rnnbench.report.importance import Importance, Scale
 from rnnbench.report.importance_figures import draw_importance
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, facets, label_ends, mark_levels, mark_log, marker_of, name_cells
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
+from rnnbench.report.tradeoffs import draw_tradeoffs
 from rnnbench.report.words import axis_title
 
 Epochs = Mapping[str, Sequence[EpochRecord]]
@@ -42,6 +43,8 @@ def draw_figures(
             pictures.append(_budgets(comparison, prefix))
         searched = searched_parameters(comparison)
         pictures += [_parameters(comparison, searched, scales, prefix)] if searched else []
+        tradeoffs = draw_tradeoffs(comparison, prefix)
+        pictures += [tradeoffs] if tradeoffs else []
         pictures += draw_importance(importances, comparison.task.metric, prefix)
         confusion = draw_confusion(comparison.rows[0], prefix) if comparison.tested else None
         return pictures + ([confusion] if confusion else [])

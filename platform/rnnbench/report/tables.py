@@ -101,7 +101,8 @@ class Comparison:
     """All cells on one question to one data set, best first.
 
     Attributes:
-        question: The parameters of `TaskCard.question` that are not at their defaults.
+        asked: The parameters of `TaskCard.question`, and
+        question: those of them that are not at their defaults.
         tested: Whether the order is by confirmed test values; otherwise by best validation value.
         differences: Of the leader against each of the others by name, where both have two seeds or more.
         baselines: Validation values of methods without a recurrent network.
@@ -111,6 +112,7 @@ class Comparison:
 
     task: TaskCard
     data: str
+    asked: Mapping[str, Value]
     question: Mapping[str, Value]
     rows: tuple[Summary, ...]
     tested: bool
@@ -246,6 +248,7 @@ def _compare(rows: list[Summary], place: Place) -> Comparison:
     return Comparison(
         task=rows[0].task,
         data=rows[0].data,
+        asked=dict(place[2]),
         question=_unusual(place),
         rows=tuple(ordered),
         tested=tested,

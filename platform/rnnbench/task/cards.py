@@ -87,13 +87,18 @@ class OwnDataCard:
 
 @dataclass(frozen=True, config=_STRICT)
 class PublishedNumber:
-    """A test value from the literature, with its source and set-up."""
+    """A test value from the literature, with its source and set-up.
+
+    Attributes:
+        asked: Values of `TaskCard.question` that it was reached with; those that are not named are the defaults, or make no difference.
+    """
 
     cell: str
     data: str
     value: float
     source: str
     setup: str
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -174,6 +179,8 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
         raise InputError(f"{where}: default_data '{card.default_data}' is not among its data sets: {', '.join(card.data)}")
     if unknown := set(card.question) - {parameter.name for parameter in parameters}:
         raise InputError(f"{where}: question: {', '.join(sorted(unknown))}: not among its parameters")
+    if unknown := {name for number in card.published for name in number.asked} - set(card.question):
+        raise InputError(f"{where}: published: asked: {', '.join(sorted(unknown))}: not part of its question")
     return card
 
 
