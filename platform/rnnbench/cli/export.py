@@ -1,4 +1,4 @@
-"""`rnnbench export`: a trained model as a folder to give away."""
+"""`rnnbench export | export-benchmark`: a trained model, or a study's trials, as a folder to give away."""
 
 import shlex
 from pathlib import Path
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command("export")(export)
+    app.command("export-benchmark")(export_benchmark)
 
 
 def export(
@@ -46,6 +47,28 @@ def export(
     known = {name: str(version) for name, version in versions.items() if version}
     write(trained, folder, Described(found.trial, found.seeds, sweep, found.baselines, known))
     output().print(f"{found.words()}\nexported to {folder}; its card is {folder / 'README.md'}", markup=False, soft_wrap=True)
+
+
+def export_benchmark(
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    out: Annotated[Path, typer.Option(help="Folder for the benchmark.")],
+    home: HomeOption = None,
+    db: DbOption = None,
+) -> None:
+    """Write the trials of one or more sweeps as a tabular benchmark: every curve and cost, for search methods to be tried on.
+
+    Example: rnnbench export-benchmark lstm gru --out ./rnn_table
+    """
+    from rnnbench.report.study import Study
+    from rnnbench.report.tabular import export_tabular
+
+    studies = []
+    with open_ledger(home_at(home), db) as ledger:
+        for name in names:
+            sweep, trials = ledger.get_sweep(name), ledger.trials(name)
+            studies.append(Study(sweep, trials, ledger.epochs([trial.key for trial in trials])))
+    number = export_tabular(studies, out)
+    output().print(f"{number} trials written to {out}; the card is {out / 'README.md'}", markup=False, soft_wrap=True)
 
 
 def write(trained: "Trained", folder: Path, described: "Described") -> None:
