@@ -14,6 +14,7 @@ from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import EpochRecord, Status
 from rnnbench.report.across import Across
 from rnnbench.report.examined import draw_confusion
+from rnnbench.report.flow import draw_flow
 from rnnbench.report.importance import Importance, Scale
 from rnnbench.report.importance_figures import draw_importance
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, facets, label_ends, mark_levels, mark_log, marker_of, name_cells
@@ -43,8 +44,7 @@ def draw_figures(
             pictures.append(_budgets(comparison, prefix))
         searched = searched_parameters(comparison)
         pictures += [_parameters(comparison, searched, scales, prefix)] if searched else []
-        tradeoffs = draw_tradeoffs(comparison, prefix)
-        pictures += [tradeoffs] if tradeoffs else []
+        pictures += [picture for picture in (draw_tradeoffs(comparison, prefix), draw_flow(comparison, prefix)) if picture]
         pictures += draw_importance(importances, comparison.task.metric, prefix)
         confusion = draw_confusion(comparison.rows[0], prefix) if comparison.tested else None
         return pictures + ([confusion] if confusion else [])

@@ -113,12 +113,12 @@ def name_cells(figure: Figure, cells: Sequence[str]) -> None:
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float]]) -> None:
     """Writes each cell's name right of its line's end, moved apart where they would touch."""
-    low, high = axes.get_ylim()
-    gap = (high - low) * 0.06
+    to_place, from_place = axes.transAxes.inverted(), axes.transAxes
     placed: list[float] = []
     for cell, x, y in sorted(ends, key=lambda end: end[2]):
-        at = max(y, placed[-1] + gap) if placed else y
-        placed.append(at)
+        height = float(to_place.transform(axes.transData.transform((x, y)))[1])
+        placed.append(max(height, placed[-1] + 0.06) if placed else height)
+        at = float(axes.transData.inverted().transform(from_place.transform((0.0, placed[-1])))[1])
         axes.annotate(cell, (x, at), xytext=(5, 0), textcoords="offset points", va="center", color=colour_of(cell), fontweight="bold")
 
 

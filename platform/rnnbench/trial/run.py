@@ -18,6 +18,7 @@ from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import candidates, save_rotating
 from rnnbench.trial.files import BEST, LAST, remove_rotating
+from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
 from rnnbench.trial.parameters import INIT_FROM
@@ -179,6 +180,7 @@ class Attempt:
             outcome["test"] = evaluate(trainer.module, test, self.pulse)
             with torch.inference_mode():
                 outcome["examined"] = trainer.module.examine(test)
+            outcome["gradient_flow"] = measure_flow(trainer.module, data.splits["validation"])
         remove_rotating(self.last)
         return outcome
 
