@@ -178,10 +178,10 @@ def _print_trial(trial: "TrialRecord", epochs: "list[EpochRecord]", folder: Path
     metric = card.metric.name
     best = "" if trial.best is None else f", best {metric} {trial.best:.6g} in epoch {trial.best_epoch}"
     console.print(f"{spec.task} {spec.cell} trial {trial.key} ({spec.stage}): {trial.status}, attempt {trial.attempts}{best}", markup=False)
-    bar = find_bar(card, [trial])
-    if bar is not None and is_unsolved(trial, bar, metric):
-        level = bar.test_level if trial.outcome.get("test") else bar.level
-        console.print(f"unsolved: no better than {metric} {level:.4g}, which needs no memory ({bar.words})", markup=False)
+    needed = find_bar(card, [trial])
+    if needed is not None and is_unsolved(trial, needed, metric):
+        level = needed.test_level if trial.outcome.get("test") else needed.level
+        console.print(f"unsolved: not clearly better than {metric} {level:.4g}, which needs no memory ({needed.words})", markup=False)
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in sorted({**spec.parameters, "seed": spec.seed, "data": spec.data}.items()):
         table.add_row(name, str(value))
