@@ -47,8 +47,9 @@ def test_a_package_says_what_it_is_and_does_nothing(path: Path) -> None:
     assert ast.get_docstring(tree)
     rest = [ast.unparse(node).split(" = ")[0] for node in tree.body[1:]]
     if path == PLATFORM / "__init__.py":
-        # Its version, and the one function that programs call; what it needs it imports when it is called.
-        door = ["from pathlib import Path", "from typing import TYPE_CHECKING", "if TYPE_CHECKING:", "__version__", "def load"]
+        # Its version, and the functions that programs call; what they need they import when they are called.
+        imports = ["from pathlib import Path", "from typing import TYPE_CHECKING", "from rnnbench.base.version import __version__"]
+        door = [*imports, "if TYPE_CHECKING:", "__all__", "def load", "def open"]
         assert [line.split("(")[0].split("\n")[0] for line in rest] == door
     else:
         assert rest == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,3 +257,15 @@ def test_a_program_reads_sweeps_trials_and_epochs_as_data_frames(folder: Path) -
     assert best.to_dict() == trials.set_index("trial")["best"].to_dict()
     with pytest.raises(UnknownNameError, match="no results in"):
         rnnbench.open(folder / "nowhere")
+
+
+def test_the_notebook_runs_on_a_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads((Path(__file__).parents[2] / "docs" / "notebook.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    monkeypatch.chdir(folder)
+    known: dict[str, Any] = {}
+    for number, text in enumerate(cells):
+        exec(compile(text.replace('"compare"', '"small"'), f"cell {number}", "exec"), known)
+    assert set(known["searched"]["cell"]) == {"elman", "lstm"}
+    assert len(known["confirmed"]) == 4
+    assert known["model"].spec.stage == "confirm"

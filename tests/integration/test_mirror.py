@@ -61,6 +61,9 @@ def test_every_event_has_one_effect_however_often_it_is_delivered(home: Path) ->
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 3
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.inputs is not None
+    (given,) = parent.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("adding/generated", "f")
     children = [run for run in runs if run is not parent]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED"]

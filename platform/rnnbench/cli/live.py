@@ -1,7 +1,8 @@
 """The live view of a sweep: a table on a terminal, a line now and then in a pipe or log."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -10,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnbench.ledger.records import LaneStanding, Status
+from rnnbench.sweep.leading import chances_to_lead
 from rnnbench.sweep.scoreboard import WAITING, Scoreboard, leader, total
-from rnnbench.task.catalogue import get_task
+from rnnbench.task.catalogue import get_task, is_maximized
 
 PLAIN_EVERY_S = 10.0
 
@@ -72,20 +74,38 @@ class LiveView:
 
 
 def score_table(lanes: Iterable[LaneStanding]) -> Table:
-    """One row for each task and cell: done, running, waiting, ended badly, best so far."""
+    """One row for each task and cell: done, running, waiting, ended badly, best so far; while trials are left, its chance to lead."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task")
     table.add_column("cell")
     for title in ("done", "running", "waiting", "diverged", "failed", "best"):
         table.add_column(title, justify="right")
     table.add_column("trial")
+    lanes = list(lanes)
+    chances = {task: _chances([lane for lane in lanes if lane.task == task]) for task in dict.fromkeys(lane.task for lane in lanes)}
+    if any(chances.values()):
+        table.add_column("leads", justify="right")
     for lane in lanes:
         counts = lane.counts
         waiting = sum(counts[status] for status in WAITING)
         numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
         best = "-" if lane.best is None else f"{get_task(lane.task).metric.name} {lane.best:.4g}"
-        table.add_row(lane.task, lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8])
+        leads = [f"{100 * chances[lane.task][lane.cell]:.0f} %" if chances[lane.task] else "-"] if any(chances.values()) else []
+        table.add_row(lane.task, lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8], *leads)
     return table
+
+
+def _chances(lanes: Sequence[LaneStanding]) -> dict[str, float]:
+    """The chance of each cell of a task to lead; empty where too little is known, or all is known."""
+    if all(lane.done == lane.planned for lane in lanes):
+        return {}
+    return _led(tuple((lane.cell, lane.values) for lane in lanes), 1.0 if is_maximized(lanes[0].task) else -1.0)
+
+
+@lru_cache(maxsize=8)
+def _led(values: tuple[tuple[str, tuple[float, ...]], ...], sign: float) -> dict[str, float]:
+    """Once for each trial that ends, not for each picture."""
+    return chances_to_lead(dict(values), sign) or {}
 
 
 def seconds(value: float) -> str:

@@ -39,7 +39,7 @@ EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
 # How long the end of a sweep waits for MLflow: for one on this machine, which may still be making its database; for a server, whose
 # slowness should not be the sweep's, a share of what the sweep took.
-FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 5.0, 0.02
+FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 1.0, 0.02
 
 ExecutorOption = Annotated[
     str,

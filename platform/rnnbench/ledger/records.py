@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,13 +63,19 @@ Lane = tuple[str, str]
 
 @dataclass(frozen=True)
 class LaneStanding:
-    """How the trials of one task and cell of a sweep stand; `best` is over those of the search stage that did not end badly."""
+    """How the trials of one task and cell of a sweep stand.
+
+    Attributes:
+        best: Of those of the search stage that did not end badly.
+        values: Best values of the search trials that have completed, in no order.
+    """
 
     task: str
     cell: str
     counts: Counter[Status]
     best: float | None
     best_key: str | None
+    values: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def planned(self) -> int:

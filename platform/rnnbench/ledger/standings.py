@@ -30,8 +30,14 @@ def read_standings(session: Session, name: str, live: Collection[str], maximized
     for task, cell, slots, place in session.execute(_undrawn(name)):
         counts.setdefault((task, cell), Counter())[Status.PENDING] += slots * replicates
         first[task, cell] = min(place, first.get((task, cell), place))
+    ended: dict[Lane, list[float]] = {}
+    for task, cell, value in session.execute(_ended(name)):
+        ended.setdefault((task, cell), []).append(value)
     keys = {lane: session.scalar(_first_with(name, lane, value)) for lane, value in best.items()}
-    return [LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane)) for lane in sorted(counts, key=first.__getitem__)]
+    return [
+        LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane), tuple(ended.get(lane, ())))
+        for lane in sorted(counts, key=first.__getitem__)
+    ]
 
 
 def _counted(name: str, live: Collection[str]) -> Select[str, str, str, str, int, int, float | None, float | None]:
@@ -47,6 +53,12 @@ def _counted(name: str, live: Collection[str]) -> Select[str, str, str, str, int
 def _undrawn(name: str) -> Select[str, str, int, int]:
     query = select(SlotRow.task, SlotRow.cell, func.count(), func.min(SlotRow.position))
     return query.where(SlotRow.sweep == name, SlotRow.drawn_at.is_(None)).group_by(SlotRow.task, SlotRow.cell)
+
+
+def _ended(name: str) -> Select[str, str, float]:
+    """Best values of completed search trials."""
+    query = select(_task, _cell, TrialRow.best).join(PlannedRow).where(PlannedRow.sweep == name, TrialRow.best.is_not(None))
+    return query.where(TrialRow.status == Status.COMPLETED.value, _stage == "search")
 
 
 def _first_with(name: str, lane: Lane, best: float) -> Select[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.across import Across
+from rnnbench.report.amounts import find_amounts
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
 from rnnbench.report.importance import Importance, why_not
@@ -27,6 +28,7 @@ def build_document(
     unsolved = {key for comparison in comparisons for key in comparison.unsolved}
     return {
         "across": asdict(across) | {"answer": say_across(across)} if across else None,
+        "training_rows": [asdict(found) for found in find_amounts(comparisons)],
         "sweeps": [_sweep(study, unsolved) for study in studies],
         "comparisons": [
             {

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
 from rnnbench.report.across import LEAST_PAIRS, compare_across
+from rnnbench.report.amounts import draw_amounts, find_amounts
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.importance import LEAST_TRIALS, Importance, Scale, find_importance, find_scales
@@ -67,13 +68,15 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
         pictures.append(draw_figures(comparison, epochs, scales, told, prefix))
     ranks = draw_ranks(across) if across else None
-    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else [])
+    amounts = [draw_amounts(found) for found in find_amounts(comparisons)]
+    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else []) + amounts
     figures = [_write_picture(picture, out / "figures") for picture in every]
     context: dict[str, Any] = {
         "document": document,
         "searched": [searched_parameters(comparison) for comparison in comparisons],
         "pictures": pictures,
         "ranks": ranks,
+        "amounts": amounts,
         "least_pairs": LEAST_PAIRS,
         "title": " and ".join(study.sweep.name for study in studies),
     }

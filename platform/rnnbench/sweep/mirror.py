@@ -4,6 +4,7 @@ One experiment for each sweep, a parent run, and a child run for each finished t
 one is made, so an event delivered twice, or half before a crash, has one effect.
 """
 
+import json
 import logging
 import os
 import sqlite3
@@ -40,12 +41,14 @@ BATCH_EVENTS = 50
 POLL_S = 0.5
 LONGEST_WAIT_S = 60.0
 # How long the end of a sweep waits for an event that hangs.
-PATIENCE_S = 5.0
+PATIENCE_S = 1.0
 # MLflow's limits for one log_batch.
 MAX_METRICS, MAX_PARAMS = 1000, 100
-MAX_VALUE_CHARS = 500
+MAX_VALUE_CHARS, MAX_DIGEST_CHARS = 500, 36
 
 PARENT = "rnnbench.parent"
+# Of a report's folder, beside its figures.
+ATTACHED = ("report.html", "report.md", "report.json", "report.tex", "trials.csv", "trials.parquet")
 
 
 class Mirror:
@@ -184,6 +187,7 @@ class _Delivery:
         self._artifact_root = artifact_root
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str] = {}
+        self._data: set[tuple[str, str, str]] = set()
         # Experiments that this process made, and the keys of its runs there.
         self._new: dict[str, set[str]] = {}
 
@@ -193,6 +197,7 @@ class _Delivery:
         parent_id = self._parent(event.sweep)
         if event.kind == "trial_finished" and event.trial_key is not None:
             trial = self._ledger.get_trial(event.sweep, event.trial_key)
+            self._log_data(parent_id, trial)
             self._log_trial(event.sweep, parent_id, trial, self._ledger.epochs([trial.key]).get(trial.key, []))
         elif event.kind == "sweep_ended":
             self._client.set_terminated(parent_id, "FINISHED")
@@ -201,7 +206,7 @@ class _Delivery:
     def attach(self, sweep: str, folder: Path, note: str) -> None:
         """Puts a report's files and a note on the sweep's parent run, and the note on its experiment."""
         run_id = self._parent(sweep)
-        for name in ("report.html", "report.md", "report.json"):
+        for name in ATTACHED:
             if (folder / name).exists():
                 self._client.log_artifact(run_id, str(folder / name))
         if (folder / "figures").is_dir():
@@ -235,6 +240,17 @@ class _Delivery:
         tags |= {"mlflow.source.name": str(record.environment.get("command", "rnnbench")), "mlflow.user": ""}
         start = round(record.created_at.timestamp() * 1000)
         return self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=f"sweep {sweep}")
+
+    def _log_data(self, parent_id: str, trial: TrialRecord) -> None:
+        """Names a data set of the sweep, with its digest, on the parent run; MLflow takes one that it has for the same."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        name, digest = f"{trial.spec.task}/{trial.spec.data}", trial.spec.data_fingerprint[:MAX_DIGEST_CHARS]
+        if (parent_id, name, digest) in self._data:
+            return
+        self._data.add((parent_id, name, digest))
+        dataset = Dataset(name, digest, "rnnbench", json.dumps({"task": trial.spec.task, "data": trial.spec.data}))
+        self._client.log_inputs(parent_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _find(self, sweep: str, key: str) -> "Run | None":
         experiment = self._experiment(sweep)

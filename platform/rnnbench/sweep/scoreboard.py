@@ -13,12 +13,13 @@ WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 @dataclass
 class _Seen:
-    """Of one task and cell: its trials by key and by status, slots without trials, and the best."""
+    """Of one task and cell: its trials by key and by status, slots without trials, the best, and the values of those that completed."""
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     counts: Counter[Status] = field(default_factory=Counter)
     undrawn: int = 0
     best: TrialRecord | None = None
+    values: list[float] = field(default_factory=list)
 
 
 class Scoreboard:
@@ -53,6 +54,9 @@ class Scoreboard:
             seen.counts[trial.status] += 1
             self._time(trial, 1)
             self.trials[trial.key] = seen.trials[trial.key] = trial
+            if _has_value(trial) and (before is None or not _has_value(before)):
+                assert trial.best is not None, "it has a value"
+                seen.values.append(trial.best)
             rivals = [trial] if seen.best is None else [seen.best, trial]
             if before is not None and before is seen.best:
                 # Only one that has become worse can have handed the lead to any other.
@@ -73,7 +77,7 @@ class Scoreboard:
         for (task, cell), seen in self._lanes.items():
             counts = seen.counts + Counter({Status.PENDING: seen.undrawn * self._replicates})
             best, key = (seen.best.best, seen.best.key) if seen.best else (None, None)
-            found.append(LaneStanding(task, cell, counts, best, key))
+            found.append(LaneStanding(task, cell, counts, best, key, tuple(seen.values)))
         return found
 
     def seconds_left(self, concurrent: int) -> float | None:
@@ -85,6 +89,11 @@ class Scoreboard:
         if trial.status in FINAL and trial.wall_s is not None and not trial.reused:
             self._num_timed += sign
             self._timed_s += sign * trial.wall_s
+
+
+def _has_value(trial: TrialRecord) -> bool:
+    """Whether it is a search trial that has completed; its value does not change any more."""
+    return trial.status == Status.COMPLETED and trial.stage == "search" and trial.best is not None
 
 
 def _best(trials: Iterable[TrialRecord]) -> TrialRecord | None:
