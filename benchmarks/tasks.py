@@ -54,7 +54,7 @@ def numbers(trials: list[TrialRecord], metric: str, split: str) -> list[float]:
     """The row's number of each trial."""
     if split == "validation":
         return [float(trial.outcome["metrics"][metric]) for trial in trials]
-    found = [{**(trial.outcome["test"] or {}), **(trial.outcome.get("examined") or {})} for trial in trials]
+    found = [{**(trial.outcome.get("examined") or {}), **(trial.outcome["test"] or {})} for trial in trials]
     return [float(one[metric]) for one in found]
 
 
@@ -126,6 +126,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
                 else f"| | | {cell['cell']} | {row['metric']}{split} {cell['value']:.4g}{around} | | | {verdict(row, cell['value'])} | "
                 f"{cell['trials']} | {cell['num_parameters']} | |"
             )
+    lines += ["", *(f"- {row['sweep']}: {row['note']}" for row in found.values() if "note" in row)]
     machines = {json.dumps(row["machine"], sort_keys=True): row["machine"] for row in found.values()}
     lines += ["", "Machines and versions:", ""]
     lines += [
@@ -134,6 +135,13 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         for one in machines.values()
     ]
     return HEAD + "\n".join(lines) + "\n"
+
+
+def save(found: dict[str, dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
+    """Writes what was found, with what the list of rows says of it now, and the page."""
+    ordered = {name: found[name] | row for name, row in known.items() if name in found}
+    FOUND.write_text(json.dumps(ordered, indent=1) + "\n")
+    PAGE.write_text(page(ordered))
 
 
 def main() -> None:
@@ -154,10 +162,8 @@ def main() -> None:
         run(name, given.home)
         with Ledger.open(Home(given.home.absolute()).ledger_url) as ledger:
             found[name] = read(known[name], ledger)
-        ordered = {row: found[row] for row in known if row in found}
-        FOUND.write_text(json.dumps(ordered, indent=1) + "\n")
-        PAGE.write_text(page(ordered))
-    PAGE.write_text(page({row: found[row] for row in known if row in found}))
+        save(found, known)
+    save(found, known)
 
 
 if __name__ == "__main__":
