@@ -75,7 +75,7 @@ class LaneStanding:
     counts: Counter[Status]
     best: float | None
     best_key: str | None
-    values: tuple[float, ...] = field(default=(), repr=False)
+    values: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def planned(self) -> int:

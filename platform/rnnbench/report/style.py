@@ -21,6 +21,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 KNOWN = ("lstm", "elman", "gru")
 GREY = "#8a8a8a"
 FACETS_IN_A_ROW = 3
+# Of a parameter's value below an axis: the key of a trial would leave no room for the axis.
+LONGEST_NAME = 12
 
 # Any: matplotlib types each of its 300 settings by name.
 RC: dict[Any, Any] = {
@@ -89,7 +91,8 @@ def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
 
 def mark_levels(axes: Axes, levels: Sequence[Value]) -> None:
     """Ticks at 0, 1, ... that name the only values of a parameter."""
-    axes.set_xticks(range(len(levels)), [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels])
+    names = [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels]
+    axes.set_xticks(range(len(levels)), [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 4]} ..." for name in names])
     axes.set_xlim(-0.6, len(levels) - 0.4)
 
 
