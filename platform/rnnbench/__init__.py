@@ -45,6 +45,6 @@ def open(home: str | Path | None = None, db: str | None = None) -> "Results":  #
     from rnnbench.report.results import Results
 
     place = Home.at(None if home is None else str(home), os.environ)
-    if db is None and not (place.path / "rnnbench.db").exists():
+    if db is None and not place.has_results:
         raise UnknownNameError(f"no results in {place.path}; run a sweep first, or say where they are: rnnbench.open(HOME)")
     return Results(Ledger.open(db or place.ledger_url))

@@ -66,6 +66,7 @@ def test_fault_06_a_private_ray_that_dies_is_started_again(tmp_path: Path) -> No
     harness.wait_for_second_attempt(tmp_path, driver)
     driver.send_signal(signal.SIGTERM)
     _, words = driver.communicate(timeout=60)
+    assert driver.returncode == 128 + signal.SIGTERM, words
     assert "are started again" in words
     with open_ledger(tmp_path) as ledger:
         trials = ledger.trials("endless")

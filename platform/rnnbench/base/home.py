@@ -22,6 +22,11 @@ class Home:
         return f"sqlite:///{self.path / 'rnnbench.db'}"
 
     @property
+    def has_results(self) -> bool:
+        """Whether anything ran here: its ledger is there."""
+        return (self.path / "rnnbench.db").exists()
+
+    @property
     def tracking_uri(self) -> str:
         """Address of MLflow's own database, an SQLite file."""
         return f"sqlite:///{self.path / 'mlflow.db'}"

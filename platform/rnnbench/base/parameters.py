@@ -8,6 +8,8 @@ from typing import Literal
 from rnnbench.base.errors import ParameterError
 from rnnbench.base.names import printable, suggest
 
+NAMESPACES = ("network", "cell", "optimizer", "training", "task", "data")
+
 Value = str | int | float | bool | None
 Kind = Literal["int", "float", "bool", "choice", "text"]
 

@@ -1,6 +1,6 @@
 """How far back an output's gradient reaches: what vanishes within a few steps is not learned from (Pascanu et al. 2013)."""
 
-# Shapes: B batch, T time, I inputs, O outputs, S features of a state.
+# Shapes: B batch, T time, I inputs, O outputs.
 
 import torch
 from torch import Tensor

@@ -89,8 +89,7 @@ def _compare_sweeps(ledger: "Ledger", names: "Sequence[str]", *, as_json: bool) 
     from rnnbench.report.tables import build_comparisons
     from rnnbench.report.words import answer
 
-    studies = [Study(ledger.get_sweep(name), ledger.trials(name), {}) for name in names]
-    comparisons = build_comparisons(studies)
+    comparisons = build_comparisons([Study.read(ledger, name, with_epochs=False) for name in names])
     if as_json:
         print_json([_document(comparison) | {"answer": answer(comparison)} for comparison in comparisons])
         return

@@ -62,11 +62,8 @@ def export_benchmark(
     from rnnbench.report.study import Study
     from rnnbench.report.tabular import export_tabular
 
-    studies = []
     with open_ledger(home_at(home), db) as ledger:
-        for name in names:
-            sweep, trials = ledger.get_sweep(name), ledger.trials(name)
-            studies.append(Study(sweep, trials, ledger.epochs([trial.key for trial in trials])))
+        studies = [Study.read(ledger, name) for name in names]
     number = export_tabular(studies, out)
     output().print(f"{number} trials written to {out}; the card is {out / 'README.md'}", markup=False, soft_wrap=True)
 

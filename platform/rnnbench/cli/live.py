@@ -83,14 +83,15 @@ def score_table(lanes: Iterable[LaneStanding]) -> Table:
     table.add_column("trial")
     lanes = list(lanes)
     chances = {task: _chances([lane for lane in lanes if lane.task == task]) for task in dict.fromkeys(lane.task for lane in lanes)}
-    if any(chances.values()):
+    is_led = any(chances.values())
+    if is_led:
         table.add_column("leads", justify="right")
     for lane in lanes:
         counts = lane.counts
         waiting = sum(counts[status] for status in WAITING)
         numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
         best = "-" if lane.best is None else f"{get_task(lane.task).metric.name} {lane.best:.4g}"
-        leads = [f"{100 * chances[lane.task][lane.cell]:.0f} %" if chances[lane.task] else "-"] if any(chances.values()) else []
+        leads = [f"{100 * chances[lane.task][lane.cell]:.0f} %" if chances[lane.task] else "-"] if is_led else []
         table.add_row(lane.task, lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8], *leads)
     return table
 

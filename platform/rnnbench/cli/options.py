@@ -78,7 +78,7 @@ def require_results(home: Home) -> None:
     """
     from rnnbench.base.errors import UnknownNameError
 
-    if not (home.path / "rnnbench.db").exists():
+    if not home.has_results:
         raise UnknownNameError(f"no results in {home.path} yet; run a sweep first: {command()} sweep lstm{_other_homes(home)}")
 
 

@@ -1,5 +1,6 @@
 """`rnnbench status | list | show | report`: what the ledger knows."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,7 @@ def status(
             return
         from rnnbench.cli.live import score_table
 
-        output().print(score_table(read_standings(ledger, name)))
+        output().print(score_table(_with_values(ledger, name)))
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -79,7 +80,7 @@ def show(
             if as_json:
                 print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(ledger, name)})
                 return
-            _print_sweep(sweep.text, read_standings(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
+            _print_sweep(sweep.text, _with_values(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
             return
         trial = ledger.get_trial(name, key)
         epochs = ledger.epochs([trial.key]).get(trial.key, [])
@@ -130,9 +131,8 @@ def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder:
     for name in names:
         if ledger.find_sweep(name) is None:
             raise UnknownNameError(_never_ran(ledger, name))
-        trials = ledger.trials(name)
-        sweep, epochs = ledger.get_sweep(name), ledger.epochs([trial.key for trial in trials])
-        studies.append(Study(sweep, trials, epochs, find(home, name, sweep.settings)))
+        study = Study.read(ledger, name)
+        studies.append(replace(study, forecast=find(home, name, study.sweep.settings)))
     return write_report(studies, folder)
 
 
@@ -156,6 +156,15 @@ def read_standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
     ledger.get_sweep(name)  # says what there is where it is not
     live = {lease.holder.token for lease in ledger.leases.list() if is_live(lease)}
     return ledger.standings(name, live, is_maximized)
+
+
+def _with_values(ledger: "Ledger", name: str) -> "list[LaneStanding]":
+    """How a sweep stands, with what its table needs to say who leads; only an open sweep has that still to be said."""
+    lanes = read_standings(ledger, name)
+    if all(lane.done == lane.planned for lane in lanes):
+        return lanes
+    values = ledger.values(name)
+    return [replace(lane, values=tuple(values.get((lane.task, lane.cell), ()))) for lane in lanes]
 
 
 def _print_sweep(text: str, lanes: "list[LaneStanding]", hint: str) -> None:

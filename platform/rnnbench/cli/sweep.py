@@ -243,7 +243,7 @@ def _try_data(planned: "Planned", place: Place) -> None:
     from rnnbench.sweep.preflight import list_readings, try_readings
 
     readings = list_readings(planned, os.environ)
-    if readings and (place.db or (place.home.path / "rnnbench.db").exists()):
+    if readings and (place.db or place.home.has_results):
         with open_ledger(place.home, place.db) as ledger:
             recorded = [trial.spec for trial in ledger.trials(planned.sweep.name)]
         readings = list_readings(planned, os.environ, recorded)

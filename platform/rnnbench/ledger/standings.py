@@ -30,14 +30,16 @@ def read_standings(session: Session, name: str, live: Collection[str], maximized
     for task, cell, slots, place in session.execute(_undrawn(name)):
         counts.setdefault((task, cell), Counter())[Status.PENDING] += slots * replicates
         first[task, cell] = min(place, first.get((task, cell), place))
-    ended: dict[Lane, list[float]] = {}
-    for task, cell, value in session.execute(_ended(name)):
-        ended.setdefault((task, cell), []).append(value)
     keys = {lane: session.scalar(_first_with(name, lane, value)) for lane, value in best.items()}
-    return [
-        LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane), tuple(ended.get(lane, ())))
-        for lane in sorted(counts, key=first.__getitem__)
-    ]
+    return [LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane)) for lane in sorted(counts, key=first.__getitem__)]
+
+
+def read_values(session: Session, name: str) -> dict[Lane, list[float]]:
+    """See `Ledger.values`."""
+    found: dict[Lane, list[float]] = {}
+    for task, cell, value in session.execute(_ended(name)):
+        found.setdefault((task, cell), []).append(value)
+    return found
 
 
 def _counted(name: str, live: Collection[str]) -> Select[str, str, str, str, int, int, float | None, float | None]:

@@ -23,6 +23,7 @@ from rnnbench.ledger.records import (
     AttemptRecord,
     DecisionRecord,
     EpochRecord,
+    Lane,
     LaneStanding,
     OutboxRecord,
     SlotRecord,
@@ -30,7 +31,7 @@ from rnnbench.ledger.records import (
     SweepRecord,
     TrialRecord,
 )
-from rnnbench.ledger.standings import read_standings
+from rnnbench.ledger.standings import read_standings, read_values
 from rnnbench.trial.spec import TrialSpec
 
 # Task, cell and number of a slot.
@@ -298,6 +299,11 @@ class Ledger:
         """
         with self._transaction() as session:
             return read_standings(session, name, live, maximized)
+
+    def values(self, name: str) -> dict[Lane, list[float]]:
+        """Best values of a sweep's completed search trials, by task and cell."""
+        with self._transaction() as session:
+            return read_values(session, name)
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[AttemptRecord]]:
         """The attempts at trials by key, in order."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnbench.report.statistics import CONFIDENCE, holm
+from rnnbench.report.statistics import CONFIDENCE, TAILS, holm
 from rnnbench.report.tables import Comparison, sign_of
 
 # Below this Friedman's chi-squared and Nemenyi's normal approximations say little.
@@ -116,7 +116,7 @@ def _pair(values: Sequence[Mapping[str, Floats]], means_DK: Floats, cells: Seque
     found = float(np.mean([improvement(of[one], of[other]) for of in values]))
     # Stratified: seeds are drawn again within each data set.
     drawn = np.mean([_resampled(rng, of[one], of[other]) for of in values], axis=0)
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(drawn, TAILS)
     usable = np.count_nonzero(gaps) >= LEAST_PAIRS
     p = float(stats.wilcoxon(gaps, zero_method="wilcox").pvalue) if usable else None
     wins = float(np.sum(gaps > 0) + 0.5 * np.sum(gaps == 0))

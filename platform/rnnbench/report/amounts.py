@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from rnnbench.report.style import RC, Picture, colour_of, draw, label_ends, mark_log, marker_of
-from rnnbench.report.tables import Comparison, Summary, value
+from rnnbench.report.tables import Comparison, Summary, to_number, value
 from rnnbench.report.words import axis_title
 
 # Parameters that say how many rows are trained on.
@@ -53,11 +53,11 @@ def find_amounts(comparisons: Sequence[Comparison]) -> list[Amounts]:
                 rest = tuple(sorted((other, asked) for other, asked in one.asked.items() if other != name and asked is not None))
                 groups.setdefault((one.task.name, one.data, rest), []).append(one)
         found += [_amounts(name, group) for group in groups.values() if len(group) > 1]
-    return found
+    return [one for one in found if one.points]
 
 
-def draw_amounts(found: Amounts) -> Picture:
-    """A line for each cell."""
+def draw_amounts(found: Amounts, name: str) -> Picture:
+    """A line for each cell; data sets may be asked several things, so the picture's name is the caller's."""
     with mpl.rc_context(RC):
         figure = Figure(figsize=(7.2, 3.2))
         axes = figure.add_subplot()
@@ -78,16 +78,16 @@ def draw_amounts(found: Amounts) -> Picture:
         alt = "; ".join(
             f"{cell}: " + ", ".join(f"{point.value:.4g} at {point.amount:g}" for point in points) for cell, points in found.points.items()
         )
-        return draw(figure, f"{found.task}-{found.about}-rows", f"{what} against the {found.axis}; each was searched for itself.", alt)
+        return draw(figure, name, f"{what} against the {found.axis}; each was searched for itself.", alt)
 
 
 def _amounts(name: str, group: Sequence[Comparison]) -> Amounts:
-    ordered = sorted(group, key=lambda one: float(str(one.asked[name])))
+    ordered = sorted(group, key=lambda one: to_number(one.asked[name]))
     tested = all(one.tested for one in ordered)
     points: dict[str, list[Point]] = {}
     for one in ordered:
         for row in one.rows:
-            point = _point(row, float(str(one.asked[name])), tested=tested)
+            point = _point(row, to_number(one.asked[name]), tested=tested)
             if point:
                 points.setdefault(row.cell, []).append(point)
     first = ordered[0]

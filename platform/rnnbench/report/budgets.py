@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.base.errors import InputError
-from rnnbench.report.statistics import CONFIDENCE
+from rnnbench.report.statistics import TAILS
 
 RESAMPLES = 2000
 # Values of a bootstrap that are held at once.
@@ -66,7 +66,7 @@ def find_curve(values: Sequence[float], *, maximize: bool, seconds: float | None
     rng, part = np.random.default_rng(seed), max(1, MAX_DRAWN // total)
     sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
     drawn = np.concatenate([_ordered(rng.choice(sample, size=(size, total)), maximize=maximize) @ weights.T for size in sizes])
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    low, high = np.quantile(drawn, TAILS, axis=0)
     return Curve(budgets, weights @ _ordered(sample, maximize=maximize), low, high, seconds)
 
 

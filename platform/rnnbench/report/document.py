@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.across import Across
-from rnnbench.report.amounts import find_amounts
+from rnnbench.report.amounts import Amounts
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
 from rnnbench.report.importance import Importance, why_not
@@ -18,17 +18,22 @@ from rnnbench.report.words import answer, say_across
 
 
 def build_document(
-    studies: Sequence[Study], comparisons: Sequence[Comparison], importances: Sequence[Sequence[Importance]], across: Across | None = None
+    studies: Sequence[Study],
+    comparisons: Sequence[Comparison],
+    importances: Sequence[Sequence[Importance]],
+    amounts: Sequence[Amounts],
+    across: Across | None,
 ) -> dict[str, Any]:
     """Plain data of the whole report; floats are finite.
 
     Args:
         importances: Of each comparison, of the cells whose trials tell what mattered.
+        amounts: See `find_amounts`.
     """
     unsolved = {key for comparison in comparisons for key in comparison.unsolved}
     return {
         "across": asdict(across) | {"answer": say_across(across)} if across else None,
-        "training_rows": [asdict(found) for found in find_amounts(comparisons)],
+        "training_rows": [asdict(found) for found in amounts],
         "sweeps": [_sweep(study, unsolved) for study in studies],
         "comparisons": [
             {
@@ -146,7 +151,7 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
 def _importance(row: Summary, found: Mapping[str, Importance]) -> dict[str, Any]:
     """What mattered for a cell, or why its trials do not tell."""
     if row.cell not in found:
-        return {"why_not": why_not(row) or "no parameter that all trials had was searched"}
+        return {"why_not": why_not(row)}
     one = found[row.cell]
     basin = asdict(one.basin) | {"decades": one.basin.decades} if one.basin else None
     return {"why_not": None} | asdict(one) | {"basin": basin}

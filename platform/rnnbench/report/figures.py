@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import EpochRecord, Status
 from rnnbench.report.across import Across
 from rnnbench.report.examined import draw_confusion
@@ -18,7 +17,7 @@ from rnnbench.report.flow import draw_flow
 from rnnbench.report.importance import Importance, Scale
 from rnnbench.report.importance_figures import draw_importance
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, facets, label_ends, mark_levels, mark_log, marker_of, name_cells
-from rnnbench.report.tables import Comparison, Summary, sign_of, value
+from rnnbench.report.tables import Comparison, Summary, find_levels, sign_of, to_number, value
 from rnnbench.report.tradeoffs import draw_tradeoffs
 from rnnbench.report.words import axis_title
 
@@ -94,7 +93,7 @@ def _groups(ranks: Sequence[float], difference: float | None) -> list[tuple[floa
 
 def searched_parameters(comparison: Comparison) -> list[str]:
     """Parameters that differ between the search trials of one cell."""
-    return list(dict.fromkeys(name for row in comparison.rows for name in row.searched_parameters()))
+    return list(dict.fromkeys(name for row in comparison.rows for name in row.searched_parameters))
 
 
 def _trials(comparison: Comparison, prefix: str) -> Picture:
@@ -199,29 +198,19 @@ def _parameters(comparison: Comparison, names: Sequence[str], scales: Mapping[st
 
 
 def _facet(axes: Axes, rows: Sequence[Summary], name: str, *, log_scaled: bool) -> None:
-    every = [parameters[name] for row in rows for parameters in row.tried if name in parameters]
-    numbers = [float(item) for item in every if isinstance(item, int | float) and not isinstance(item, bool)]
-    listed = len(numbers) < len(every) or len(set(numbers)) <= 6
-    levels = (
-        sorted(set(every), key=lambda item: (isinstance(item, str), item if not isinstance(item, str) else 0, str(item))) if listed else []
-    )
+    levels = find_levels([parameters[name] for row in rows for parameters in row.tried if name in parameters])
     for offset, row in enumerate(rows):
         tried = [(parameters[name], value(trial)) for trial, parameters in zip(row.completed, row.tried, strict=True) if name in parameters]
         shift = (offset - (len(rows) - 1) / 2) * 0.18
-        x = [levels.index(given) + shift if listed else _number(given) for given, _ in tried]
+        x = [levels.index(given) + shift if levels else to_number(given) for given, _ in tried]
         y = [reached for _, reached in tried]
         axes.scatter(x, y, s=18, alpha=0.65, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell))
-    if listed:
+    if levels:
         mark_levels(axes, levels)
     elif log_scaled:
         mark_log(axes)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
-def _number(item: Value) -> float:
-    assert isinstance(item, int | float), "a parameter that is not listed is a number"
-    return float(item)
 
 
 def _best_so_far(epochs: Sequence[EpochRecord], metric: str, sign: float) -> list[float]:

@@ -16,21 +16,20 @@ from numpy.typing import NDArray
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status
+from rnnbench.report.statistics import TAILS
 from rnnbench.report.study import Study
-from rnnbench.report.tables import Summary, sign_of, value
+from rnnbench.report.tables import Summary, find_levels, sign_of, to_number, value
 
 if TYPE_CHECKING:
     # A second of imports: only where there are trials enough.
     from sklearn.tree import DecisionTreeRegressor
 
 LEAST_TRIALS = 20
-CONFIDENCE = 0.95
 RATE = "optimizer.lr"
 # A value within this share of the way from the best mean to the worst is as good as the best.
 BASIN = 0.1
 NUM_FORESTS, TREES_OF_FOREST, MOST_LEAVES, MOST_DRAWN = 40, 4, 256, 2000
 GRID = 25
-MOST_LEVELS = 6
 _PAIRS_OF = 8  # parameters, by their own shares, of which pairs are looked at
 
 Floats = NDArray[np.float64]
@@ -112,8 +111,7 @@ class _Axis:
     def place(self, given: Value) -> float:
         if self.levels:
             return float(self.levels.index(given))
-        assert isinstance(given, int | float), "an axis without levels is numeric"
-        return _TO[self.scale](float(given))
+        return _TO[self.scale](to_number(given))
 
     def grid(self) -> Floats:
         return np.arange(float(len(self.levels))) if self.levels else np.linspace(self.low, self.high, GRID)
@@ -145,13 +143,15 @@ def why_not(row: Summary) -> str | None:
         return "a scheduler stopped trials early, or draws followed from results"
     if len(row.completed) < LEAST_TRIALS:
         return f"{len(row.completed)} completed trials, {LEAST_TRIALS} are needed"
-    if not row.searched_parameters():
+    if not row.searched_parameters:
         return "nothing was searched"
     if np.ptp([value(trial) for trial in row.completed]) == 0:
         return "all trials are equally good"
     lost = row.counts[Status.DIVERGED] + row.counts[Status.FAILED]
     if lost > len(row.completed):
         return f"{lost} trials have no result"
+    if not _shared(row):
+        return "no parameter that all trials had was searched"
     return None
 
 
@@ -159,10 +159,7 @@ def find_importance(row: Summary, scales: Mapping[str, Scale], seed: int = 0) ->
     """What mattered for one cell; None where `why_not` says why."""
     if why_not(row):
         return None
-    searched = row.searched_parameters()
-    names = [name for name in searched if all(name in parameters for parameters in row.tried)]
-    if not names:
-        return None
+    names = _shared(row)
     axes = [_axis(name, [parameters[name] for parameters in row.tried], scales.get(name, "linear")) for name in names]
     places_ND = np.array([[axis.place(parameters[axis.name]) for axis in axes] for parameters in row.tried])
     forests = _grow(places_ND, np.array([value(trial) for trial in row.completed]), axes, np.random.default_rng(seed))
@@ -177,8 +174,13 @@ def find_importance(row: Summary, scales: Mapping[str, Scale], seed: int = 0) ->
         tuple(sorted(pairs, key=_by_share)),
         tuple(marginals),
         next((find_basin(one, sign_of(row.task)) for one in marginals if one.name == RATE and one.scale == "log" and not one.levels), None),
-        tuple(name for name in searched if name not in names),
+        tuple(name for name in row.searched_parameters if name not in names),
     )
+
+
+def _shared(row: Summary) -> list[str]:
+    """Searched parameters that every trial had."""
+    return [name for name in row.searched_parameters if all(name in parameters for parameters in row.tried)]
 
 
 def find_basin(marginal: Marginal, sign: float) -> Basin:
@@ -198,13 +200,10 @@ def find_basin(marginal: Marginal, sign: float) -> Basin:
 
 
 def _axis(name: str, given: Sequence[Value], scale: Scale) -> _Axis:
-    numbers = [float(item) for item in given if isinstance(item, int | float) and not isinstance(item, bool)]
-    if len(numbers) == len(given) and len(set(numbers)) > MOST_LEVELS:
-        places = [_TO[scale](number) for number in numbers]
+    levels = find_levels(given)
+    if not levels:
+        places = [_TO[scale](to_number(one)) for one in given]
         return _Axis(name, scale, (), min(places), max(places))
-    levels = sorted(
-        set(given), key=lambda item: (isinstance(item, str), item is not None, item if isinstance(item, int | float) else 0, str(item))
-    )
     return _Axis(name, "linear", tuple(levels), -0.5, len(levels) - 0.5)
 
 
@@ -323,7 +322,7 @@ class _Boxes:
 
 
 def _effect(names: tuple[str, ...], shares_F: Floats) -> Effect:
-    low, high = np.quantile(shares_F, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(shares_F, TAILS)
     return Effect(names, float(shares_F.mean()), float(low), float(high))
 
 
@@ -332,6 +331,6 @@ def _by_share(effect: Effect) -> float:
 
 
 def _marginal(axis: _Axis, means_FJ: Floats) -> Marginal:
-    low, high = np.quantile(means_FJ, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    low, high = np.quantile(means_FJ, TAILS, axis=0)
     lines = (tuple(map(float, line)) for line in (means_FJ.mean(axis=0), low, high))
     return Marginal(axis.name, axis.scale, bool(axis.levels), axis.values(), *lines)

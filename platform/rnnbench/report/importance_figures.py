@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from rnnbench.base.parameters import Value
 from rnnbench.report.importance import Importance, Marginal
 from rnnbench.report.style import Picture, colour_of, draw, facets, mark_levels, mark_log, marker_of, name_cells
+from rnnbench.report.tables import to_number
 from rnnbench.report.words import axis_title
 from rnnbench.task.cards import MetricCard
 
@@ -60,7 +61,7 @@ def _facet(axes: Axes, lines: Sequence[tuple[str, Marginal]]) -> None:
     levels: list[Value] = list(dict.fromkeys(level for _, marginal in lines if marginal.levels for level in marginal.at))
     for cell, marginal in lines:
         colour = colour_of(cell)
-        x = [float(levels.index(at)) for at in marginal.at] if levels and marginal.levels else [_number(at) for at in marginal.at]
+        x = [float(levels.index(at)) for at in marginal.at] if levels and marginal.levels else [to_number(at) for at in marginal.at]
         if levels:
             middle = list(zip(x, marginal.mean, marginal.low, marginal.high, strict=True))
             axes.vlines([at for at, *_ in middle], [low for *_, low, _ in middle], [high for *_, high in middle], color=colour, alpha=0.5)
@@ -75,8 +76,3 @@ def _facet(axes: Axes, lines: Sequence[tuple[str, Marginal]]) -> None:
         mark_log(axes)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
-def _number(item: Value) -> float:
-    assert isinstance(item, int | float), "a parameter without levels is a number"
-    return float(item)

@@ -61,22 +61,23 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     across = compare_across(comparisons)
     scales = find_scales(studies)
     importances = [_importances(comparison, scales) for comparison in comparisons]
-    document = build_document(studies, comparisons, importances, across)
+    amounts = find_amounts(comparisons)
+    document = build_document(studies, comparisons, importances, amounts, across)
     epochs = {key: history for study in studies for key, history in study.epochs.items()}
     pictures: list[list[Picture]] = []
     for place, (comparison, told) in enumerate(zip(comparisons, importances, strict=True), 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
         pictures.append(draw_figures(comparison, epochs, scales, told, prefix))
     ranks = draw_ranks(across) if across else None
-    amounts = [draw_amounts(found) for found in find_amounts(comparisons)]
-    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else []) + amounts
+    by_rows = [draw_amounts(found, f"rows-{place}") for place, found in enumerate(amounts, 1)]
+    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else []) + by_rows
     figures = [_write_picture(picture, out / "figures") for picture in every]
     context: dict[str, Any] = {
         "document": document,
         "searched": [searched_parameters(comparison) for comparison in comparisons],
         "pictures": pictures,
         "ranks": ranks,
-        "amounts": amounts,
+        "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "title": " and ".join(study.sweep.name for study in studies),
     }

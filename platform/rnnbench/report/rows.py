@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from rnnbench.base.parameters import NAMESPACES
 from rnnbench.ledger.records import EpochRecord, TrialRecord
 from rnnbench.search.space import full_parameters
 
 Row = Mapping[str, Any]
-NAMESPACES = ("task.", "data.", "cell.", "network.", "optimizer.", "training.")
+_PREFIXES = tuple(f"{namespace}." for namespace in NAMESPACES)
 # What a trial's outcome says that is a number or a word of its own.
 _COUNTS = ("epochs", "stopped_at", "num_parameters", "hidden_size", "train_s", "peak_memory_bytes")
 _PLACES = ("mode", "device", "processor", "threads", "torch")
@@ -33,7 +34,21 @@ def epoch_rows(epochs: Mapping[str, Sequence[EpochRecord]]) -> list[Row]:
 def columns_of(rows: Iterable[Row]) -> list[str]:
     """Every column in the order of its first row, parameters last and by name."""
     names = list(dict.fromkeys(chain.from_iterable(rows)))
-    return [name for name in names if not name.startswith(NAMESPACES)] + sorted(name for name in names if name.startswith(NAMESPACES))
+    return [name for name in names if not is_parameter(name)] + sorted(filter(is_parameter, names))
+
+
+def is_parameter(column: str) -> bool:
+    """Whether a column is a trial's parameter."""
+    return column.startswith(_PREFIXES)
+
+
+def differing(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names whose values are not the same in all rows that have them, by name."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values.setdefault(name, set()).add(repr(value))
+    return sorted(name for name, seen in values.items() if len(seen) > 1)
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -11,6 +11,8 @@ RESAMPLES = 5000
 # Values of a bootstrap that are held at once.
 MAX_DRAWN = 1_000_000
 CONFIDENCE = 0.95
+# Quantiles of a bootstrap between which its interval lies.
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 # Nobody trains a winner again more often than this to settle a tie.
 MAX_SEEDS = 500
 
@@ -52,7 +54,7 @@ def bootstrap_iqm(values: Sequence[float], seed: int = 0) -> Interval | None:
     part = max(1, MAX_DRAWN // len(sample))
     sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
     means = np.concatenate([stats.trim_mean(rng.choice(sample, size=(size, len(sample))), 0.25, axis=1) for size in sizes])
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(means, TAILS)
     return Interval(interquartile_mean(values), float(low), float(high), len(values), "percentile bootstrap over trials")
 
 

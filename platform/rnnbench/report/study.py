@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnbench.ledger.records import EpochRecord, SweepRecord, TrialRecord
+from rnnbench.ledger.store import Ledger
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,13 @@ class Study:
     trials: Sequence[TrialRecord]
     epochs: Mapping[str, Sequence[EpochRecord]]
     forecast: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, ledger: Ledger, name: str, *, with_epochs: bool = True) -> "Study":
+        """A sweep as the ledger has it, without a forecast.
+
+        Raises:
+            UnknownSweepError: there is no such sweep.
+        """
+        sweep, trials = ledger.get_sweep(name), ledger.trials(name)
+        return cls(sweep, trials, ledger.epochs([trial.key for trial in trials]) if with_epochs else {})

@@ -10,6 +10,7 @@ from typing import Any
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.report.budgets import Curve, find_curve
+from rnnbench.report.rows import differing
 from rnnbench.report.solved import Bar, find_bar, is_unsolved
 from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
 from rnnbench.report.study import Study
@@ -18,6 +19,8 @@ from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task, question_of
 
 BEST_SHOWN = 5
+# A numeric parameter with more different values is one on an axis.
+MOST_LEVELS = 6
 # Searches whose draws follow from results.
 ADAPTIVE = ("tpe", "cmaes")
 
@@ -72,13 +75,10 @@ class Summary:
         """All parameters of each completed search trial."""
         return [full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.completed]
 
+    @cached_property
     def searched_parameters(self) -> list[str]:
         """Parameters that differ between the completed search trials, by name."""
-        values: dict[str, set[str]] = {}
-        for parameters in self.tried:
-            for name, value in parameters.items():
-                values.setdefault(name, set()).add(repr(value))
-        return sorted(name for name, seen in values.items() if len(seen) > 1)
+        return differing(self.tried)
 
     def top(self) -> list[TrialRecord]:
         """The best search trials, best first."""
@@ -101,8 +101,7 @@ class Comparison:
     """All cells on one question to one data set, best first.
 
     Attributes:
-        asked: The parameters of `TaskCard.question`, and
-        question: those of them that are not at their defaults.
+        asked: The parameters of `TaskCard.question`.
         tested: Whether the order is by confirmed test values; otherwise by best validation value.
         differences: Of the leader against each of the others by name, where both have two seeds or more.
         baselines: Validation values of methods without a recurrent network.
@@ -113,13 +112,18 @@ class Comparison:
     task: TaskCard
     data: str
     asked: Mapping[str, Value]
-    question: Mapping[str, Value]
     rows: tuple[Summary, ...]
     tested: bool
     differences: Mapping[str, Difference | None]
     baselines: Mapping[str, float]
     bar: Bar | None = None
     unsolved: frozenset[str] = frozenset()
+
+    @property
+    def question(self) -> dict[str, Value]:
+        """What was asked that is not at its default."""
+        usual = question_of(self.task.name, {})
+        return {name: given for name, given in self.asked.items() if (name, given) not in usual}
 
     @property
     def about(self) -> str:
@@ -137,6 +141,26 @@ def value(trial: TrialRecord) -> float:
     """A completed trial's best validation value."""
     assert trial.best is not None, "completed trials have a best value"
     return trial.best
+
+
+def find_levels(given: Sequence[Value]) -> list[Value]:
+    """The values of a parameter that has only a few or none that are numbers, in order; empty for one that is a number on an axis."""
+    numbers = {item for item in given if _is_number(item)}
+    if len(numbers) > MOST_LEVELS and all(map(_is_number, given)):
+        return []
+    return sorted(
+        set(given), key=lambda item: (isinstance(item, str), item is not None, item if isinstance(item, int | float) else 0, str(item))
+    )
+
+
+def to_number(given: Value) -> float:
+    """The value of a parameter without levels."""
+    assert isinstance(given, int | float), "a parameter without levels is a number"
+    return float(given)
+
+
+def _is_number(given: Value) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def sign_of(task: TaskCard) -> float:
@@ -167,11 +191,6 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
             rows.append(_with_budget(row) if dependent.isdisjoint(held_by) else row)
         found.append(_mark_unsolved(_compare(rows, place), [trial for trials in cells.values() for trial in trials.values()]))
     return found
-
-
-def _unusual(place: Place) -> dict[str, Value]:
-    defaults = {parameter.name: parameter.default for parameter in get_task(place[0]).parameters}
-    return {name: given for name, given in place[2] if given != defaults[name]}
 
 
 def _method(study: Study) -> str:
@@ -249,7 +268,6 @@ def _compare(rows: list[Summary], place: Place) -> Comparison:
         task=rows[0].task,
         data=rows[0].data,
         asked=dict(place[2]),
-        question=_unusual(place),
         rows=tuple(ordered),
         tested=tested,
         differences={row.cell: test for row, test in zip(others, tests, strict=True)},

@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from rnnbench.base.files import write_atomic
 from rnnbench.base.parameters import Value
 from rnnbench.base.version import __version__
 from rnnbench.ledger.records import Status
-from rnnbench.report.rows import NAMESPACES, Row, epoch_rows, to_parquet, trial_rows
+from rnnbench.report.rows import Row, differing, epoch_rows, is_parameter, to_parquet, trial_rows
 from rnnbench.report.study import Study
 from rnnbench.search.schedulers import Scheduler, Standing, Verdict, decide, next_rung, rungs
 from rnnbench.task.catalogue import get_task
@@ -101,7 +101,7 @@ def export_tabular(studies: Sequence[Study], folder: Path) -> int:
     about = {
         "rnnbench": __version__,
         "sweeps": [_about(study) for study in studies],
-        "metrics": {row["task"]: _metric(row["task"]) for row in rows},
+        "metrics": {row["task"]: asdict(get_task(row["task"]).metric) for row in rows},
     }
     environment = Environment(loader=PackageLoader("rnnbench.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - Markdown
     lengths = Counter(str(row["trial"]) for row in curves)
@@ -109,7 +109,7 @@ def export_tabular(studies: Sequence[Study], folder: Path) -> int:
     for row in rows:
         counted.setdefault((row["task"], row["data"], row["cell"]), []).append(lengths[row["trial"]])
     card = environment.get_template("tabular.md").render(
-        about=about, counted=counted, names=(TRIALS, EPOCHS, ABOUT), columns=_searched(rows)
+        about=about, counted=counted, names=(TRIALS, EPOCHS, ABOUT), columns=list(filter(is_parameter, differing(rows)))
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / TRIALS, to_parquet(rows))
@@ -150,7 +150,7 @@ class Tabular:
         for row in trials:
             metric = about["metrics"][row["task"]]["name"]
             curve = sorted(curves[row["trial"]], key=lambda one: int(one["epoch"]))
-            parameters = {name: value for name, value in row.items() if name.startswith(NAMESPACES) and value is not None}
+            parameters = {name: value for name, value in row.items() if is_parameter(name) and value is not None}
             one = Configuration(row["trial"], parameters, *(tuple(float(epoch[name]) for epoch in curve) for name in (metric, "seconds")))
             found.setdefault((row["task"], row["data"], row["cell"]), {})[row["trial"]] = one
         signs = {task: 1.0 if metric["direction"] == "max" else -1.0 for task, metric in about["metrics"].items()}
@@ -233,23 +233,8 @@ class _State:
         return Standing(self.of.trial, self.of.trial, self.waits_at, self.ended, self.best, dict(self.at), dict(self.verdicts))
 
 
-def _metric(task: str) -> dict[str, Any]:
-    metric = get_task(task).metric
-    return {"name": metric.name, "title": metric.title, "direction": metric.direction, "unit": metric.unit}
-
-
 def _about(study: Study) -> dict[str, Any]:
     sweep = study.sweep
     machines = sorted({str(trial.outcome["processor"]) for trial in study.trials if trial.outcome.get("processor")})
     facts = {"name": sweep.name, "created_at": sweep.created_at.isoformat(timespec="seconds"), "settings": sweep.settings}
     return facts | {"revision": sweep.environment.get("revision"), "versions": sweep.environment.get("versions"), "processors": machines}
-
-
-def _searched(rows: Sequence[Row]) -> list[str]:
-    """Parameters that differ between trials."""
-    seen: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name.startswith(NAMESPACES):
-                seen.setdefault(name, set()).add(repr(value))
-    return sorted(name for name, values in seen.items() if len(values) > 1)

@@ -5,7 +5,7 @@ from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from rnnbench.base.canonical import Plain
 from rnnbench.search.space import full_parameters
@@ -48,8 +48,6 @@ def fixed_sweep(spec: TrialSpec, settings: Mapping[str, Plain], name: str, repli
 
 def _flow(content: CommentedMap, key: str) -> None:
     """Writes a value on one line."""
-    from ruamel.yaml.comments import CommentedSeq
-
     value = CommentedSeq(content[key]) if isinstance(content[key], list) else CommentedMap(content[key])
     value.fa.set_flow_style()
     content[key] = value

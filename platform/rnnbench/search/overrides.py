@@ -6,9 +6,8 @@ from typing import Any
 
 from rnnbench.base.errors import SweepFileError
 from rnnbench.base.names import printable
+from rnnbench.base.parameters import NAMESPACES
 from rnnbench.search.document import Document, Keys, parse_value, read_document
-
-_NAMESPACES = ("network", "cell", "optimizer", "training", "task", "data")
 
 
 def override(path: Path, changes: Sequence[str], name: str | None, num_samples: int | None) -> Document:
@@ -29,7 +28,7 @@ def override(path: Path, changes: Sequence[str], name: str | None, num_samples: 
             value = parse_value(text)
         except SweepFileError as error:
             raise SweepFileError(error.message, option) from error
-        parts: Keys = ("space", key) if key.split(".")[0] in _NAMESPACES and "." in key else tuple(key.split("."))
+        parts: Keys = ("space", key) if key.split(".")[0] in NAMESPACES and "." in key else tuple(key.split("."))
         _put(document, parts, value, option)
     if num_samples is not None:
         _put(document, ("search", "num_samples"), num_samples, "--num-samples")

@@ -95,7 +95,7 @@ def load_model(
     if folder is not None:
         return load_exported(folder, run_own_cell=run_own_cell)
     found = Home.at(None if home is None else str(home), os.environ if environ is None else environ)
-    if not (found.path / "rnnbench.db").exists():
+    if not found.has_results:
         raise UnknownNameError(f"no results in {found.path}, so there is no sweep '{place}', and no exported model of that name")
     with Ledger.open(found.ledger_url) as ledger:
         return find_model(ledger, found, str(place)).load()

@@ -13,13 +13,12 @@ WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 @dataclass
 class _Seen:
-    """Of one task and cell: its trials by key and by status, slots without trials, the best, and the values of those that completed."""
+    """Of one task and cell: its trials by key and by status, slots without trials, and the best."""
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     counts: Counter[Status] = field(default_factory=Counter)
     undrawn: int = 0
     best: TrialRecord | None = None
-    values: list[float] = field(default_factory=list)
 
 
 class Scoreboard:
@@ -54,9 +53,6 @@ class Scoreboard:
             seen.counts[trial.status] += 1
             self._time(trial, 1)
             self.trials[trial.key] = seen.trials[trial.key] = trial
-            if _has_value(trial) and (before is None or not _has_value(before)):
-                assert trial.best is not None, "it has a value"
-                seen.values.append(trial.best)
             rivals = [trial] if seen.best is None else [seen.best, trial]
             if before is not None and before is seen.best:
                 # Only one that has become worse can have handed the lead to any other.
@@ -77,7 +73,7 @@ class Scoreboard:
         for (task, cell), seen in self._lanes.items():
             counts = seen.counts + Counter({Status.PENDING: seen.undrawn * self._replicates})
             best, key = (seen.best.best, seen.best.key) if seen.best else (None, None)
-            found.append(LaneStanding(task, cell, counts, best, key, tuple(seen.values)))
+            found.append(LaneStanding(task, cell, counts, best, key, _values(seen.trials.values())))
         return found
 
     def seconds_left(self, concurrent: int) -> float | None:
@@ -91,9 +87,10 @@ class Scoreboard:
             self._timed_s += sign * trial.wall_s
 
 
-def _has_value(trial: TrialRecord) -> bool:
-    """Whether it is a search trial that has completed; its value does not change any more."""
-    return trial.status == Status.COMPLETED and trial.stage == "search" and trial.best is not None
+def _values(trials: Iterable[TrialRecord]) -> tuple[float, ...]:
+    """Best values of the search trials that have completed."""
+    searched = (trial for trial in trials if trial.status == Status.COMPLETED and trial.stage == "search")
+    return tuple(trial.best for trial in searched if trial.best is not None)
 
 
 def _best(trials: Iterable[TrialRecord]) -> TrialRecord | None:

@@ -49,3 +49,13 @@ def test_other_questions_are_no_amounts() -> None:
     ]
     assert find_amounts(build_comparisons([study([*GRU, *pixels])])) == []
     assert find_amounts(build_comparisons([study(GRU)])) == []
+
+
+def test_two_questions_with_several_amounts_each_have_pictures_of_their_own(tmp_path: Path) -> None:
+    trials = [*GRU, *with_share(GRU, 0.5, 0.1)]
+    pixels = [
+        replace(one, key=f"p {one.key}", spec=replace(one.spec, parameters={**one.spec.parameters, "task.order": "pixels"}))
+        for one in trials
+    ]
+    files = write_report([study([*trials, *pixels])], tmp_path)
+    assert {"rows-1", "rows-2"} <= {path.stem for path in files.figures}

@@ -12,7 +12,7 @@ import pytest
 from rnnbench.ledger.records import EpochRecord, Status, SweepRecord, TrialRecord
 from rnnbench.report.pages import write_report
 from rnnbench.report.study import Study
-from rnnbench.report.tables import build_comparisons
+from rnnbench.report.tables import build_comparisons, find_levels
 from rnnbench.report.words import answer, number
 from rnnbench.trial.spec import TrialSpec
 
@@ -242,3 +242,13 @@ def test_draws_that_are_not_independent_have_no_expected_best(change: dict[str, 
 def test_a_lost_draw_leaves_no_expected_best_for_its_cell() -> None:
     (comparison,) = build_comparisons([study([*STEADY, trial("gru", 50, None, status=Status.FAILED), *WILD])])
     assert {row.cell: row.budget is not None for row in comparison.rows} == {"gru": False, "lstm": True}
+
+
+def test_a_parameter_that_is_nothing_in_some_trials_is_drawn_with_nothing_first(tmp_path: Path) -> None:
+    clips = (None, 1.0, 0.5)
+    trials = [
+        replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "training.clip_norm": clips[place % 3]}))
+        for place, one in enumerate(searched("gru", [0.1, 0.2, 0.3, 0.4]))
+    ]
+    assert find_levels([one.spec.parameters["training.clip_norm"] for one in trials]) == [None, 0.5, 1.0]
+    assert "training.clip_norm" in write_report([study(trials)], tmp_path).html.read_text()
