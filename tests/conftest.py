@@ -41,15 +41,15 @@ def data_home() -> Path:
 @pytest.fixture(scope="module")
 def asked_tasks() -> Iterator[None]:
     """Two tasks of another package whose models can be asked, for the tests of one module: asked_letters (lines), asked_series (files)."""
-    from rnnbench.task.catalogue import list_tasks
+    from rnnbench.task.catalogue import forget_tasks
 
-    list_tasks.cache_clear()
+    forget_tasks()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ASKING))
         # For the processes that a test starts.
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ASKING), os.environ.get("PYTHONPATH")])))
         yield
-    list_tasks.cache_clear()
+    forget_tasks()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from rnnbench.base.parameters import Value
+from rnnbench.cells.cell import initial_weights
 from rnnbench.cells.load import load_cell
 from rnnbench.cells.network import RecurrentNetwork, Surroundings
 from rnnbench.cells.network_parameters import fill_defaults
@@ -41,7 +42,16 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value], *
         learned_state=network["initial_state"] == "learned",
         pooling=network["pooling"],
         noise=Noise(network["recurrent_dropout"], network["zoneout"], network["weight_drop"]),
+        input_noise=network["input_noise"],
     )
-    return RecurrentNetwork(
-        build_cell, input_size, network["hidden_size"], network["num_layers"], bidirectional=network["bidirectional"], around=around
-    )
+    with initial_weights(initial_std(parameters)):
+        return RecurrentNetwork(
+            build_cell, input_size, network["hidden_size"], network["num_layers"], bidirectional=network["bidirectional"], around=around
+        )
+
+
+def initial_std(parameters: Mapping[str, Value]) -> float | None:
+    """Standard deviation that `network.*` asks of the initial weights of cells and head; None: as they draw them themselves."""
+    std = parameters.get("network.initial_std", 0.1) if parameters.get("network.initial_weights") == "normal" else None
+    assert std is None or isinstance(std, float), "checked when the sweep file was read"
+    return std

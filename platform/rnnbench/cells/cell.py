@@ -2,7 +2,9 @@
 
 # Shapes: B batch, T time, I inputs, H hidden, G gates times H. `step` also takes a leading model axis N on every tensor.
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,18 @@ from rnnbench.cells.layer import Layer
 from rnnbench.cells.models import Share, draw_mask, each_model, fill, has_models
 from rnnbench.cells.noise import Noise, mask_products, zone_out
 from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight, weight_of
+
+_initial_std: ContextVar[float | None] = ContextVar("initial_std", default=None)
+
+
+@contextmanager
+def initial_weights(std: float | None) -> Iterator[None]:
+    """Within, cells draw their weights from N(0, std); None: as they do anyway."""
+    token = _initial_std.set(std)
+    try:
+        yield
+    finally:
+        _initial_std.reset(token)
 
 
 class Cell(Layer):
@@ -46,12 +60,17 @@ class Cell(Layer):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws every weight from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM does; gains of normalisations are 1, shifts 0."""
-        bound = self.hidden_size**-0.5
+        """Draws every weight from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM does; gains of normalisations are 1, shifts 0.
+
+        Within `initial_weights` from a normal distribution.
+        """
+        bound, std = self.hidden_size**-0.5, _initial_std.get()
         # Matrices first, as torch.nn does: the same seed then gives the same LSTM.
         for name, weight in sorted(self.named_parameters(), key=lambda pair: not pair[0].startswith("weight_")):
             if name.startswith(("gain_", "shift_")):
                 nn.init.constant_(weight, float(name.startswith("gain_")))
+            elif std is not None:
+                nn.init.normal_(weight, std=std)
             else:
                 nn.init.uniform_(weight, -bound, bound)
 

@@ -94,6 +94,11 @@ def draw_dropout(like: Tensor, shape: Sequence[int], share: Share) -> Tensor:
     return _make(like, shape, share, draw)
 
 
+def draw_noise(like: Tensor, std: Share) -> Tensor:
+    """Normal numbers around zero, in `like`'s shape."""
+    return _make(like, like.shape, std, lambda empty, of_one, stream: empty.normal_(0.0, of_one, generator=stream))
+
+
 def _make(like: Tensor, shape: Sequence[int], share: Share, make: Callable[[Tensor, float, Generator | None], Tensor]) -> Tensor:
     """A tensor of that shape; with several models one from each model's share and stream."""
     streams = _streams.get()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
-from rnnbench.cells.models import Share, drop
+from rnnbench.cells.models import Share, draw_noise, drop
 from rnnbench.cells.noise import Noise
 from rnnbench.cells.pooling import Pooling, build_pooling
 
@@ -32,6 +32,7 @@ class Surroundings:
         learned_state: Whether the initial state is learned.
         pooling: How a sequence becomes one vector.
         noise: Inside the recurrence.
+        input_noise: Standard deviation of what is added to the inputs in training. Source: Graves 2012, arXiv:1211.3711.
     """
 
     dropout: float = 0.0
@@ -41,6 +42,7 @@ class Surroundings:
     learned_state: bool = False
     pooling: Pooling = "last"
     noise: Noise = field(default_factory=Noise)
+    input_noise: float = 0.0
 
 
 class RecurrentNetwork(nn.Module):
@@ -86,6 +88,8 @@ class RecurrentNetwork(nn.Module):
         """
         if self.bidirectional and state is not None:
             raise ValueError("a network in both directions cannot go on from a state")
+        if self.training and self.input_noise:
+            x_BTI = x_BTI + draw_noise(x_BTI, self.input_noise)
         final: list[State] = []
         network_input_BTI = x_BTI
         for layer, cell in enumerate(self.forwards):
@@ -106,13 +110,14 @@ class RecurrentNetwork(nn.Module):
         return x_BTI, final
 
     def noise_shares(self) -> tuple[float, ...]:
-        """Shares of dropout, recurrent dropout, zoneout and weight drop, as built."""
+        """Input noise, and shares of dropout, recurrent dropout, zoneout and weight drop, as built."""
         noise = self.around.noise
-        shares = self.around.dropout, noise.recurrent_dropout, noise.zoneout, noise.weight_drop
+        shares = self.around.input_noise, self.around.dropout, noise.recurrent_dropout, noise.zoneout, noise.weight_drop
         return tuple(share for share in shares if isinstance(share, float | int))
 
-    def set_noise(self, dropout: Share, *within: Share) -> None:
-        """Replaces those shares, for all layers; for a network that stands for several, with each one's."""
+    def set_noise(self, input_noise: Share, dropout: Share, *within: Share) -> None:
+        """Replaces those, for all layers; for a network that stands for several, with each one's."""
+        self.input_noise = input_noise
         self.dropout.share = dropout
         for cell in (*self.forwards, *self.backwards):
             if isinstance(cell, Cell):

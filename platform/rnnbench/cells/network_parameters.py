@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rnnbench.base.parameters import Parameter, Value
 
 # These need recurrent weights, or steps that keep a state: a cell without them is refused.
-RECURRENT_NOISE = ("network.recurrent_dropout", "network.zoneout", "network.weight_drop")
+RECURRENT_ONLY = ("network.recurrent_dropout", "network.zoneout", "network.weight_drop", "network.initial_weights")
 
 NETWORK_PARAMETERS = (
     Parameter(
@@ -34,6 +34,10 @@ NETWORK_PARAMETERS = (
         "network.weight_drop", "float", 0.0, "share of recurrent weights that are zero, for each batch",
         low=0.0, high=1 - 1e-9, is_later=True,
     ),
+    Parameter(
+        "network.input_noise", "float", 0.0, "standard deviation of the noise that is added to the inputs in training",
+        low=0.0, high=1e3, is_later=True,
+    ),
     Parameter("network.bidirectional", "bool", False, "whether a second set of layers reads the sequence backwards"),
     Parameter(
         "network.connections", "choice", "plain",
@@ -41,6 +45,13 @@ NETWORK_PARAMETERS = (
         choices=("plain", "residual", "skip"), is_later=True),
     Parameter("network.layer_norm", "bool", False, "whether each layer's outputs are normalised", is_later=True),
     Parameter("network.initial_state", "choice", "zeros", "the state before the first step", choices=("zeros", "learned"), is_later=True),
+    Parameter(
+        "network.initial_weights", "choice", "own",
+        "own: as the cell's authors or torch draw them; normal: all of cells and head from N(0, network.initial_std), gains stay 1",
+        choices=("own", "normal"), is_later=True),
+    Parameter(
+        "network.initial_std", "float", 0.1, "standard deviation of the initial weights",
+        above=0.0, high=100.0, when={"network.initial_weights": ("normal",)}, is_later=True),
     Parameter(
         "network.pooling", "choice", "last", "how a sequence becomes one vector for a classifier",
         choices=("last", "mean", "max", "additive", "dot"), is_later=True),

@@ -7,7 +7,7 @@ from typing import Any
 from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameError
 from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Parameter, Value
-from rnnbench.cells.network_parameters import NETWORK_PARAMETERS, RECURRENT_NOISE
+from rnnbench.cells.network_parameters import NETWORK_PARAMETERS, RECURRENT_ONLY
 from rnnbench.cells.table import get_cell, list_cells
 from rnnbench.search.adaptive import ADAPTIVE, is_numeric
 from rnnbench.search.document import Document
@@ -118,15 +118,15 @@ class _Space:
             )
 
     def _check_possible(self, name: str, dimension: Dimension) -> None:
-        """Noise in the recurrence needs recurrent weights, a learned state a state that can be learned."""
-        used = not dimension.domain.is_listed or any(value not in (0, 0.0, "zeros") for value in dimension.domain.values)
-        needs = {**dict.fromkeys(RECURRENT_NOISE, "recurrent weights"), "network.initial_state": "state that could be learned"}
+        """Some parameters need recurrent weights, a learned state a state that can be learned."""
+        used = not dimension.domain.is_listed or any(value not in (0, 0.0, "zeros", "own") for value in dimension.domain.values)
+        needs = {**dict.fromkeys(RECURRENT_ONLY, "recurrent weights"), "network.initial_state": "state that could be learned"}
         if name not in needs or not used:
             return
 
         def can(cell: Value) -> bool:
             entry = get_cell(str(cell))
-            return entry.has_recurrent_weights if name in RECURRENT_NOISE else entry.can_learn_state
+            return entry.has_recurrent_weights if name in RECURRENT_ONLY else entry.can_learn_state
 
         for cell in dimension.when.get("cell", self.owners["cell"]):
             if not can(cell):

@@ -1,6 +1,6 @@
 """The catalogue of tasks: every folder with a task.yaml, ours and other packages', without importing their code. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -16,36 +16,64 @@ PACKAGE = "rnnbench_tasks"
 ENTRY_POINTS = "rnnbench.tasks"
 
 
-@cache
 def list_tasks() -> tuple[TaskCard, ...]:
     """Every task by name: the folders of rnnbench_tasks, then the modules of the entry-point group `rnnbench.tasks`.
 
     Raises:
         InputError: a card is not valid, or two tasks have one name.
     """
-    cards = []
-    for folder in sorted(files(PACKAGE).iterdir(), key=lambda item: item.name):
-        if not folder.name.startswith(("_", ".")) and (folder / "task.yaml").is_file():
-            text = (folder / "task.yaml").read_text(encoding="utf-8")
-            cards.append(parse_card(text, f"{PACKAGE}.{folder.name}.task", f"tasks/{folder.name}/task.yaml"))
-    cards += [_foreign_card(point.value) for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)]
+    cards = tuple(_own_card(name) for name in _own_names()) + _foreign_cards()
     names = [card.name for card in cards]
     for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two tasks are called '{name}': uninstall one of the packages that add it (entry points {ENTRY_POINTS})")
-    return tuple(cards)
+        _require_one(names, name)
+    return cards
 
 
+@cache
 def get_task(name: str) -> TaskCard:
-    """The task of that name.
+    """The task of that name; of the others no card is read.
 
     Raises:
+        InputError: its card is not valid, or another package has a task of that name.
         UnknownNameError: there is none; the text has the nearest name.
     """
-    known = {card.name: card for card in list_tasks()}
-    if name not in known:
-        raise UnknownNameError(f"no task '{printable(name)}'{suggest(name, known)}")
-    return known[name]
+    names = [*_own_names(), *(card.name for card in _foreign_cards())]
+    if name not in names:
+        raise UnknownNameError(f"no task '{printable(name)}'{suggest(name, names)}")
+    _require_one(names, name)
+    return next((card for card in _foreign_cards() if card.name == name), None) or _own_card(name)
+
+
+def forget_tasks() -> None:
+    """Has every card read anew: packages came or went."""
+    for remembered in (get_task, _own_names, _own_card, _foreign_cards):
+        remembered.cache_clear()
+
+
+@cache
+def _own_names() -> tuple[str, ...]:
+    """The folders of rnnbench_tasks that have a card."""
+    folders = sorted(files(PACKAGE).iterdir(), key=lambda item: item.name)
+    return tuple(one.name for one in folders if not one.name.startswith(("_", ".")) and (one / "task.yaml").is_file())
+
+
+@cache
+def _own_card(folder: str) -> TaskCard:
+    where = f"tasks/{folder}/task.yaml"
+    card = parse_card((files(PACKAGE) / folder / "task.yaml").read_text(encoding="utf-8"), f"{PACKAGE}.{folder}.task", where)
+    if card.name != folder:
+        raise InputError(f"{where}: name is '{printable(card.name)}', must be '{folder}', that of its folder; rename one of them")
+    return card
+
+
+@cache
+def _foreign_cards() -> tuple[TaskCard, ...]:
+    return tuple(_foreign_card(point.value) for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name))
+
+
+def _require_one(names: Sequence[str], name: str) -> None:
+    if names.count(name) > 1:
+        raise InputError(f"two tasks are called '{name}': uninstall one of the packages that add it (entry points {ENTRY_POINTS})")
 
 
 def _foreign_card(module: str) -> TaskCard:

@@ -6,10 +6,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from rnnbench.base.canonical import canonical_json
 from rnnbench.base.seeds import child
-from rnnbench.cells.build import build_network
+from rnnbench.cells.build import build_network, initial_std
 from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData, TaskModule
 from rnnbench.trial.optimizer import build_optimizer
@@ -32,6 +33,10 @@ def build_module(spec: TrialSpec, data: TaskData) -> TaskModule:
     torch.manual_seed(child(spec.seed, "weights"))
     network_of = partial(build_network, spec.cell, parameters=spec.parameters)
     module = load_task(spec.task).Module.build(network_of, data, spec.parameters)
+    std, head = initial_std(spec.parameters), getattr(module, "head", None)  # a translator has none
+    if std is not None and isinstance(head, nn.Linear):
+        for weight in head.parameters():
+            nn.init.normal_(weight, std=std)
     module.build_optimizer = partial(build_optimizer, spec.parameters)
     return module
 

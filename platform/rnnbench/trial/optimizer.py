@@ -19,6 +19,8 @@ def build_optimizer(parameters: Mapping[str, Value], weights: Iterable[nn.Parame
     options = {name.removeprefix("optimizer."): value for name, value in parameters.items() if name.startswith("optimizer.")}
     name = options.pop("name")
     lr, weight_decay = _number(options["lr"]), _number(options["weight_decay"])
+    if options.get("lr_scaling") == "one_minus_momentum":
+        lr *= 1 - _number(options["momentum"])
     if name in ("adam", "adamw"):
         kind = Adam if name == "adam" else AdamW
         betas = (_number(options["beta1"]), _number(options["beta2"]))

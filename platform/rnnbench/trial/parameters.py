@@ -15,6 +15,16 @@ OPTIMIZER_PARAMETERS = (
     Parameter("optimizer.beta1", "float", 0.9, "decay of the gradient's mean", low=0.0, high=1 - 1e-9, when=_ADAM),
     Parameter("optimizer.beta2", "float", 0.999, "decay of the gradient's square", low=0.0, high=1 - 1e-9, when=_ADAM),
     Parameter("optimizer.momentum", "float", 0.0, "momentum", low=0.0, high=1 - 1e-9, when=_MOMENTUM),
+    Parameter(
+        "optimizer.lr_scaling",
+        "choice",
+        "none",
+        "one_minus_momentum: the rate is multiplied by 1 - momentum, so that momentum leaves "
+        "the length of steps along a constant gradient as it is",
+        choices=("none", "one_minus_momentum"),
+        when=_MOMENTUM,
+        is_later=True,
+    ),
     Parameter("optimizer.nesterov", "bool", False, "Nesterov momentum (needs momentum above 0)", when={"optimizer.name": ("sgd",)}),
     Parameter(
         "optimizer.alpha", "float", 0.99, "decay of the gradient's square", low=0.0, high=1 - 1e-9, when={"optimizer.name": ("rmsprop",)}

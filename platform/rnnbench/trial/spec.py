@@ -11,7 +11,7 @@ from rnnbench.trial.sizes import can_pad, padded_size
 # Raised by hand when the training loop changes what a trial computes (the golden tests notice).
 LOOP_VERSION = 3
 
-_NOISE = ("network.dropout", "network.recurrent_dropout", "network.zoneout", "network.weight_drop")
+_NOISE = ("network.input_noise", "network.dropout", "network.recurrent_dropout", "network.zoneout", "network.weight_drop")
 
 Stage = Literal["search", "confirm"]
 

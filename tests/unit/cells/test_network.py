@@ -214,3 +214,29 @@ def test_a_budget_of_weights_is_met_within_one_percent(cell: str, form: dict[str
 def test_a_budget_that_no_size_meets_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"network\.param_budget is 50, but lstm with 88 inputs comes no nearer than 364 weights"):
         build_network("lstm", 88, {**PARAMETERS, "network.num_layers": 1, "network.param_budget": 50})
+
+
+def test_input_noise_has_its_deviation_in_training_and_is_absent_otherwise() -> None:
+    seen: list[torch.Tensor] = []
+    network = network_of(input_noise=0.5)
+    network.forwards[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    x_BTI = torch.zeros(50, 100, 3)
+    network.train()(x_BTI)
+    network.eval()(x_BTI)
+    # 15000 draws: six standard errors of a standard deviation.
+    assert abs(float(seen[0].std()) - 0.5) < 6 * 0.5 / (2 * 15000) ** 0.5
+    assert abs(float(seen[0].mean())) < 6 * 0.5 / 15000**0.5
+    assert torch.equal(seen[1], x_BTI)
+
+
+@pytest.mark.parametrize("cell", ["peephole_lstm", "fgr", "gru", "layer_norm_lstm"])
+def test_normal_initial_weights_have_their_deviation_and_gains_stay_one(cell: str) -> None:
+    changes: dict[str, Value] = {"network.hidden_size": 64, "network.initial_weights": "normal", "network.initial_std": 0.1}
+    torch.manual_seed(0)
+    network = build_network(cell, 3, {**PARAMETERS, **changes, "cell.forget_bias": 0.0})
+    for name, weight in network.named_parameters():
+        if "gain_" in name:
+            assert bool((weight == 1).all()), name
+        elif "shift_" not in name:
+            assert abs(float(weight.detach().std()) - 0.1) < 6 * 0.1 / (2 * weight.numel()) ** 0.5, name
+    assert float(next(network.parameters()).detach().abs().max()) > 64**-0.5, "as the cell draws them itself"

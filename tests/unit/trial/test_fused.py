@@ -22,6 +22,7 @@ from rnnbench.trial.sizes import padded_size
 from rnnbench.trial.spec import Budget, TrialSpec
 
 NOISE: dict[str, Value] = {
+    "network.input_noise": 0.3,
     "network.dropout": 0.2,
     "network.recurrent_dropout": 0.1,
     "network.zoneout": 0.15,

@@ -39,6 +39,17 @@ def test_an_optimiser_steps_as_torchs_plain_loop_does(name: str) -> None:
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["sgd", "rmsprop"])
+def test_a_rate_scaled_by_one_minus_momentum_is_a_smaller_rate(name: str) -> None:
+    options: dict[str, Value] = {"optimizer.name": name, "optimizer.weight_decay": 0.0, "optimizer.momentum": 0.75, **OPTIONS[name]}
+    momentum = options["optimizer.momentum"]
+    assert isinstance(momentum, float)
+    scaled = build_optimizer({**options, "optimizer.lr": 0.1, "optimizer.lr_scaling": "one_minus_momentum"}, [nn.Parameter(torch.ones(1))])
+    assert scaled.param_groups[0]["lr"] == pytest.approx(0.1 * (1 - momentum), rel=1e-12)
+    plain = build_optimizer({**options, "optimizer.lr": 0.1, "optimizer.lr_scaling": "none"}, [nn.Parameter(torch.ones(1))])
+    assert plain.param_groups[0]["lr"] == 0.1
+
+
 def test_nesterov_without_momentum_is_refused_by_torch() -> None:
     parameters: dict[str, Value] = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.weight_decay": 0.0}
     with pytest.raises(ValueError, match="momentum"):

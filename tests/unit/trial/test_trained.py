@@ -14,7 +14,7 @@ from rnnbench.base.parameters import Value
 from rnnbench.cells import own
 from rnnbench.cells.own import OwnCell, make_known
 from rnnbench.search.space import declared_for
-from rnnbench.task.catalogue import get_task, list_tasks
+from rnnbench.task.catalogue import forget_tasks, get_task
 from rnnbench.task.files import read_lines
 from rnnbench.trial.build import read_data
 from rnnbench.trial.checkpoint import load_checkpoint, save_checkpoint
@@ -206,10 +206,11 @@ def test_a_model_of_another_version_is_a_line_that_says_so(
 
 
 def test_without_its_task_the_model_names_it(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cards = tuple(card for card in list_tasks() if card.name != "asked_letters")
-    monkeypatch.setattr("rnnbench.task.catalogue.list_tasks", lambda: cards)
+    forget_tasks()
+    monkeypatch.setattr("rnnbench.task.catalogue.entry_points", lambda group: ())
     with pytest.raises(UnknownNameError, match="no task 'asked_letters'"):
         load_trained(kept)
+    forget_tasks()
 
 
 def test_a_cell_of_ones_own_is_taken_from_the_model_when_its_file_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

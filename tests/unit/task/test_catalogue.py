@@ -1,0 +1,55 @@
+"""The catalogue: a task's card by name, and what is refused."""
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from rnnbench.base.errors import InputError, UnknownNameError
+from rnnbench.task import catalogue
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    catalogue.forget_tasks()
+    yield
+    catalogue.forget_tasks()
+
+
+def test_a_task_is_found_without_reading_the_cards_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    parse = catalogue.parse_card
+    monkeypatch.setattr(catalogue, "parse_card", lambda text, module, where: read.append(where) or parse(text, module, where))
+    assert catalogue.get_task("parity").name == "parity"
+    assert catalogue.get_task("parity").metric.direction == "max"
+    assert read == ["tasks/parity/task.yaml"]
+
+
+def test_an_unknown_task_gets_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="no task 'pariti'; did you mean 'parity'"):
+        catalogue.get_task("pariti")
+
+
+def test_a_second_task_of_one_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "another_parity"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    own = Path(catalogue.__file__).parents[3] / "tasks" / "parity" / "task.yaml"
+    (package / "task.yaml").write_text(own.read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("parity", "another_parity", catalogue.ENTRY_POINTS)
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: (point,))
+    for look in (catalogue.list_tasks, lambda: catalogue.get_task("parity")):
+        with pytest.raises(InputError, match="two tasks are called 'parity'"):
+            look()
+    assert catalogue.get_task("adding").name == "adding"
+
+
+def test_a_card_must_have_the_name_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path(catalogue.__file__).parents[3] / "tasks" / "parity" / "task.yaml"
+    (tmp_path / "evenness").mkdir()
+    (tmp_path / "evenness" / "task.yaml").write_text(own.read_text())
+    monkeypatch.setattr(catalogue, "files", lambda package: tmp_path)
+    with pytest.raises(InputError, match=r"tasks/evenness/task.yaml: name is 'parity', must be 'evenness'"):
+        catalogue.get_task("evenness")
