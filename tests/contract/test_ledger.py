@@ -176,7 +176,7 @@ def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_bad
     grus = [replace(spec(seed), cell="gru") for seed in range(5, 7)]
     ledger.record_sweep(sweep(), [*lstms, *grus])
     keys = [each.key() for each in lstms]
-    ledger.leases.take("one", Holder("alive", "host", 1, ""), instead_of=None)
+    ledger.leases.take("one", Holder("alive", "host", 1, ""))
     assert [trial.key for trial in ledger.claim("one", 4, "alive")] == keys[:4]
     for key, value in zip(keys[:3], (0.5, 0.25, 0.125), strict=True):
         ledger.record_epoch(key, 1, EpochRecord(1, 1.0, {"mse": value}), value, 1, value)

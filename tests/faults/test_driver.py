@@ -134,7 +134,7 @@ def test_fault_03_sigterm_saves_within_its_grace(executor: str, tmp_path: Path) 
     with open_ledger(tmp_path) as ledger:
         trials = ledger.trials("endless")
         assert {trial.status for trial in trials} == {Status.INTERRUPTED, Status.PENDING}
-        assert ledger.leases.find("endless") is None
+        assert ledger.leases.of("endless") == []
     interrupted = [trial for trial in trials if trial.status == Status.INTERRUPTED]
     for trial in interrupted:
         folder = tmp_path / "runs" / "checkpoints" / trial.key[:2] / trial.key
@@ -244,8 +244,8 @@ def test_fault_16_a_sweep_started_twice_is_refused_with_its_holder(tmp_path: Pat
 
 def _holder(folder: Path) -> int | None:
     with open_ledger(folder) as ledger:
-        lease = ledger.leases.find("endless")
-        return lease.holder.pid if lease else None
+        leases = ledger.leases.of("endless")
+        return leases[0].holder.pid if leases else None
 
 
 def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path, long: bool) -> None:

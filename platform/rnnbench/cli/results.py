@@ -37,6 +37,9 @@ def status(
         from rnnbench.cli.live import score_table
 
         output().print(score_table(_with_values(ledger, name)))
+        for worker in list_workers(ledger, name):
+            words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
+            output().print(words, markup=False, soft_wrap=True)
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -113,7 +116,26 @@ def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
 
     seconds = ledger.get_sweep(name).session_s
     lanes = read_standings(ledger, name)
-    return status_json(name, lanes, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
+    document = status_json(name, lanes, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
+    return document | {"workers": list_workers(ledger, name)}
+
+
+def list_workers(ledger: "Ledger", name: str) -> list[dict[str, Any]]:
+    """The processes that seem to be at work on a sweep, the eldest first."""
+    from rnnbench.sweep.lease import is_live
+
+    live = [lease for lease in ledger.leases.of(name) if is_live(lease)]
+    running = ledger.running(name) if live else {}
+    return [
+        {
+            "host": lease.holder.host,
+            "pid": lease.holder.pid,
+            "since": lease.since.isoformat(),
+            "joined": lease.joined,
+            "running": running.get(lease.holder.token, 0),
+        }
+        for lease in live
+    ]
 
 
 def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder: Path) -> "ReportFiles":
@@ -154,7 +176,7 @@ def read_standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
     from rnnbench.task.catalogue import is_maximized
 
     ledger.get_sweep(name)  # says what there is where it is not
-    live = {lease.holder.token for lease in ledger.leases.list() if is_live(lease)}
+    live = {lease.holder.token for lease in ledger.leases.all() if is_live(lease)}
     return ledger.standings(name, live, is_maximized)
 
 

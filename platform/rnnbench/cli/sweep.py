@@ -1,6 +1,7 @@
 """`rnnbench sweep | resume | cancel`: plan, run, record, report; go on; give up."""
 
 import os
+import secrets
 import sys
 import threading
 from dataclasses import dataclass
@@ -53,6 +54,10 @@ AddressOption = Annotated[str, typer.Option("--address", help="Which Ray: local 
 InsecureOption = Annotated[
     bool, typer.Option("--insecure", help="Use a Ray cluster that asks for no token: whoever reaches it can run programs on it.")
 ]
+JoinOption = Annotated[
+    bool,
+    typer.Option("--join", help="Work on the sweep beside others that have joined it, here or on machines with the same --db and home."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,6 +77,7 @@ class Place:
     insecure: bool
     db: str | None
     tracking_uri: str | None
+    join: bool = False
 
     def check(self) -> None:
         """Refuses what cannot be used, before anything starts."""
@@ -81,6 +87,8 @@ class Place:
             raise InputError(f"--executor is {self.executor!r}, must be auto, local, ray or inline")
         if self.address != "local" and self.kind != "ray":
             raise InputError(f"--address {self.address} is a Ray, and --executor {self.executor} does without: leave one of them out")
+        if self.join and self.kind == "ray":
+            raise InputError("--join is for workers without a Ray; leave out --executor ray and --address, or --join")
 
     @property
     def kind(self) -> str:
@@ -129,7 +137,7 @@ class Place:
         ):
             if value != usual:
                 words.append(f"{flag} {shlex.quote(redact(str(value), {}))}")
-        return "".join(f" {word}" for word in [*words, *(["--insecure"] if self.insecure else [])])
+        return "".join(f" {word}" for word in [*words, *(["--insecure"] if self.insecure else []), *(["--join"] if self.join else [])])
 
 
 def sweep(
@@ -140,6 +148,7 @@ def sweep(
     executor: ExecutorOption = "auto",
     address: AddressOption = "local",
     insecure: InsecureOption = False,
+    join: JoinOption = False,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
     home: HomeOption = None,
@@ -159,7 +168,7 @@ def sweep(
     from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
 
-    place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
+    place = Place(home_at(home), executor, address, insecure, db, tracking_uri, join)
     place.check()
     read = read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples)
     if needs_sources(read):
@@ -188,6 +197,7 @@ def resume(
     executor: ExecutorOption = "auto",
     address: AddressOption = "local",
     insecure: InsecureOption = False,
+    join: JoinOption = False,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
     home: HomeOption = None,
@@ -202,7 +212,7 @@ def resume(
     from rnnbench.search.sweepfile import read_settings
     from rnnbench.sweep.planned import plan_sweep
 
-    place = Place(home_at(home), executor, address, insecure, db, tracking_uri)
+    place = Place(home_at(home), executor, address, insecure, db, tracking_uri, join)
     place.check()
     with open_ledger(place.home, db) as ledger:
         record = ledger.get_sweep(name)
@@ -222,13 +232,14 @@ def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOpti
 
     with open_ledger(home_at(home), db) as ledger:
         ledger.get_sweep(name)
-        lease = ledger.leases.find(name)
-        if lease is not None and is_live(lease):
+        leases = [lease for lease in ledger.leases.of(name) if is_live(lease)]
+        if leases:
             ledger.leases.ask_to_stop(name, "cancel")
-            holder = lease.holder
-            output().print(f"asked pid {holder.pid} on {holder.host} to cancel; it saves what runs and stops", markup=False)
+            for lease in leases:
+                words = f"asked pid {lease.holder.pid} on {lease.holder.host} to cancel; it saves what runs and stops"
+                output().print(words, markup=False)
         else:
-            ledger.release_running(name)
+            ledger.release_running(name, {lease.holder.token for lease in ledger.leases.of(name)})
             output().print(f"{ledger.cancel(name)} trials cancelled", markup=False)
 
 
@@ -279,10 +290,12 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
 
     name, console = planned.sweep.name, people()
     say = partial(console.print, markup=False, soft_wrap=True)
-    stop = Stop(place.home.stops / name)
+    # Of several workers with one home each has a file of its own: one that stops does not stop the others.
+    stop = Stop(place.home.stops / (f"{name}.{secrets.token_hex(8)}" if place.join else name))
     executor, concurrent = place.build(planned), place.concurrent(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
+    runner.joined = place.join
     counts, trials = total(runner.board.lanes()), runner.board.trials.values()
     done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
@@ -303,9 +316,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
             return _stopped(name, place, stop)
-        runner.forget()
-        report = _report(ledger, name, place.home)
-        if mirror:
+        runner.view.forget()
+        # Of several workers that end together, one writes the report.
+        report = _report(ledger, name, place.home) if runner.ended or not place.join else None
+        if mirror and report:
             is_server = bool(place.tracking_uri) and not str(place.tracking_uri).startswith(("sqlite:", "file:"))
             patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if is_server else FLUSH_S
             _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
@@ -323,7 +337,7 @@ def _load_report(num_trials: int) -> None:
     import_module("rnnbench.report.pages").load(num_trials)
 
 
-def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles", *, as_json: bool) -> int:
+def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:
     from rnnbench.cli.live import score_table, seconds
     from rnnbench.cli.results import read_standings
     from rnnbench.ledger.records import Status
@@ -337,11 +351,12 @@ def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles", *,
         console = output()
         console.print(score_table(lanes))
         _print_failures(console, ledger, name, place.home)
-        for words_of_one in report.answers:
+        for words_of_one in report.answers if report else ():
             console.print(f"\n{words_of_one}", markup=False)
         sweep = ledger.get_sweep(name)
         console.print(f"\nfinished in {seconds(sweep.session_s)}", markup=False)
-        _print_next_steps(console, name, report.html, place.home, [task["name"] for task in sweep.settings["task"]])
+        html = report.html if report else place.home.report_folder(name) / "report.html"
+        _print_next_steps(console, name, html, place.home, [task["name"] for task in sweep.settings["task"]])
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 

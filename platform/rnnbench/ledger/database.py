@@ -1,7 +1,7 @@
 """Transactions on the ledger's database, with its errors in one line's words."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from rnnbench.base.errors import DiskFullError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.ledger.engine import open_engine
+from rnnbench.ledger.turns import take_turn
 
 _FULL = ("disk is full", "no space left", "disk quota", "could not extend file")
 
@@ -39,6 +40,10 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    def turn(self, name: str) -> AbstractContextManager[bool]:
+        """See `take_turn`."""
+        return take_turn(self._engine, name)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

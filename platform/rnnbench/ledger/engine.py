@@ -15,7 +15,7 @@ from rnnbench.base.filesystem import network_filesystem
 
 VERSION_TABLE = "rnnbench_version"
 # The newest of migrations/versions: alembic itself is needed only where a database has another.
-SCHEMA = "0002"
+SCHEMA = "0003"
 BUSY_TIMEOUT_S = 30
 
 

@@ -1,4 +1,4 @@
-"""The tables of the ledger, schema version 2."""
+"""The tables of the ledger, schema version 3."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -130,11 +130,12 @@ class DecisionRow(Base):
 
 
 class LeaseRow(Base):
-    """Who runs a sweep; its holder counts `beats` up while it lives."""
+    """Who works on a sweep; a holder counts `beats` up while it lives."""
 
     __tablename__ = "leases"
-    sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"), primary_key=True)
-    token: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"))
+    joined: Mapped[bool]  # others may hold the sweep beside it
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int] = mapped_column(Integer)
     process: Mapped[str] = mapped_column(String(255))  # tells this process from a later one with the same pid
@@ -142,6 +143,7 @@ class LeaseRow(Base):
     beat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     beats: Mapped[int] = mapped_column(Integer, default=0)
     stop: Mapped[str | None] = mapped_column(String(16))  # what somebody asks of the holder: cancel
+    __table_args__ = (Index("leases_sweep", "sweep"),)
 
 
 class EpochRow(Base):

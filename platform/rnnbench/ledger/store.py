@@ -16,7 +16,7 @@ from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import LeaseLostError, PlanChangedError, UnknownNameError, UnknownSweepError
 from rnnbench.base.names import printable, suggest
 from rnnbench.ledger.database import Database
-from rnnbench.ledger.leases import Leases
+from rnnbench.ledger.leases import LOCK, Leases
 from rnnbench.ledger.models import AttemptRow, DecisionRow, EpochRow, LeaseRow, OutboxRow, PlannedRow, SlotRow, SweepRow, TrialRow
 from rnnbench.ledger.plainjson import decode, encode
 from rnnbench.ledger.records import (
@@ -54,6 +54,7 @@ class Ledger:
         self._now = database.now
         self._transaction = database.transaction
         self.leases = Leases(database)
+        self.turn = database.turn
 
     @classmethod
     def open(cls, url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> "Ledger":
@@ -88,7 +89,7 @@ class Ledger:
         with self._transaction() as session:
             if self._database.dialect == "postgresql":
                 session.execute(select(func.pg_advisory_xact_lock(func.hashtext(sweep.name))))
-            row = session.get(SweepRow, sweep.name, with_for_update=True)
+            row = session.get(SweepRow, sweep.name, with_for_update=LOCK)
             if row is None:
                 session.add(_sweep_row(sweep))
                 session.flush()
@@ -102,15 +103,20 @@ class Ledger:
     def extend_sweep(self, name: str, specs: Sequence[TrialSpec]) -> None:
         """Adds trials behind a sweep's plan; those already in it change nothing."""
         with self._transaction() as session:
+            # Of two who add the same at once, the second finds it there.
+            session.get_one(SweepRow, name, with_for_update=LOCK)
             self._extend(session, name, specs)
 
-    def draw_slot(self, name: str, position: int, specs: Sequence[TrialSpec], evidence: Mapping[str, Plain]) -> None:
-        """Fills a slot with its trials, once; a slot already drawn stays as it is."""
+    def draw_slot(self, name: str, position: int, specs: Sequence[TrialSpec], evidence: Mapping[str, Plain]) -> bool:
+        """Fills a slot with its trials, once; a slot already drawn stays as it is. Says whether it was filled now."""
         with self._transaction() as session:
-            row = session.get_one(SlotRow, (name, position), with_for_update=True)
-            if row.drawn_at is None:
-                row.drawn_at, row.evidence = self._now(), dict(evidence)
-                self._extend(session, name, specs, position)
+            session.get_one(SweepRow, name, with_for_update=LOCK)
+            row = session.get(SlotRow, (name, position))
+            if row is None or row.drawn_at is not None:
+                return False  # another was faster, or the sweep was cancelled
+            row.drawn_at, row.evidence = self._now(), dict(evidence)
+            self._extend(session, name, specs, position)
+            return True
 
     def claim(self, name: str, limit: int, token: str | None = None, keys: Sequence[str] = ()) -> list[TrialRecord]:
         """Marks waiting trials of the plan as running, one attempt more each, and returns them.
@@ -125,8 +131,8 @@ class Ledger:
         """
         with self._transaction() as session:
             if token is not None:
-                lease = session.get(LeaseRow, name)
-                if lease is None or lease.token != token:
+                lease = session.get(LeaseRow, token)
+                if lease is None or lease.sweep != name:
                     raise LeaseLostError(f"another process has taken sweep '{name}' over; this one stops")
             waiting = (Status.PENDING, Status.INTERRUPTED)
             found = self._trials(session, name, statuses=waiting, keys=keys, limit=limit, lock=True)
@@ -200,9 +206,18 @@ class Ledger:
                 self._end(session, row)
             return status
 
-    def record_decisions(self, name: str, decisions: Sequence[Decided]) -> None:
-        """Takes a scheduler's verdicts (trial, rung, verdict, evidence): the stopped trials end, the others wait to go on."""
+    def record_decisions(self, name: str, decisions: Sequence[Decided], after: int = 0) -> list[DecisionRecord]:
+        """Takes a scheduler's verdicts (trial, rung, verdict, evidence): the stopped trials end, the others wait to go on.
+
+        Args:
+            after: The last decision that these know of; where there are later ones, nothing is taken.
+        Returns:
+            Every decision after that one: those that were taken now, or those that must be known first.
+        """
         with self._transaction() as session:
+            session.get_one(SweepRow, name, with_for_update=LOCK)
+            if later := _decisions(session, name, after):
+                return later
             for key, rung, verdict, evidence in decisions:
                 row = session.get_one(TrialRow, key, with_for_update=True)
                 if row.status != Status.PAUSED or row.rung != rung:
@@ -214,16 +229,20 @@ class Ledger:
                     self._end(session, row)
                 else:
                     row.status = Status.PENDING
+            session.flush()
+            return _decisions(session, name, after)
 
-    def release_running(self, name: str, live: Collection[str] = ()) -> list[str]:
-        """Marks a sweep's running trials as interrupted, so that they can be claimed again; returns their keys.
+    def release_running(self, name: str, gone: Collection[str] = ()) -> list[str]:
+        """Marks as interrupted what a sweep has running under no lease, so that it can be claimed again; returns the keys.
 
         Args:
-            live: Tokens of the leases under which trials do run.
+            gone: Tokens of leases that stand and count for nothing.
         """
         with self._transaction() as session:
             running = self._trials(session, name, statuses=(Status.RUNNING,), lock=True)
-            keys = [trial.key for trial in running if trial.holder not in live]
+            # Read after the trials: whoever claimed one of them had its lease before.
+            held = set(session.scalars(select(LeaseRow.token))) - set(gone)
+            keys = [trial.key for trial in running if trial.holder not in held]
             for chunk in _chunks(keys):
                 session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(status=Status.INTERRUPTED, holder=None))
                 query = update(AttemptRow).where(AttemptRow.trial_key.in_(chunk), AttemptRow.status == Status.RUNNING)
@@ -251,13 +270,15 @@ class Ledger:
                 session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
             return len(ended)
 
-    def record_end(self, name: str) -> None:
-        """Notes that nothing is left to do; the first moment stays."""
+    def record_end(self, name: str) -> bool:
+        """Notes that nothing is left to do; the first moment stays. Says whether this was it."""
         with self._transaction() as session:
-            row = session.get_one(SweepRow, name, with_for_update=True)
-            if row.ended_at is None:
-                row.ended_at = self._now()
-                session.add(OutboxRow(sweep=name, kind="sweep_ended", payload={}))
+            row = session.get_one(SweepRow, name, with_for_update=LOCK)
+            if row.ended_at is not None:
+                return False
+            row.ended_at = self._now()
+            session.add(OutboxRow(sweep=name, kind="sweep_ended", payload={}))
+            return True
 
     def find_sweep(self, name: str) -> SweepRecord | None:
         """A sweep by name."""
@@ -325,11 +346,28 @@ class Ledger:
                 for row in session.scalars(query)
             ]
 
-    def decisions(self, name: str) -> list[DecisionRecord]:
-        """A sweep's scheduling decisions in the order in which they were made."""
-        query = select(DecisionRow).where(DecisionRow.sweep == name).order_by(DecisionRow.id)
+    def undrawn(self, name: str) -> list[int]:
+        """The positions of the slots that have no trials yet."""
+        query = select(SlotRow.position).where(SlotRow.sweep == name, SlotRow.drawn_at.is_(None)).order_by(SlotRow.position)
         with self._transaction() as session:
-            return [DecisionRecord(row.id, row.trial_key, row.rung, row.verdict, row.evidence) for row in session.scalars(query)]
+            return [*session.scalars(query)]
+
+    def decisions(self, name: str, after: int = 0) -> list[DecisionRecord]:
+        """A sweep's scheduling decisions in the order in which they were made, or those after one of them."""
+        with self._transaction() as session:
+            return _decisions(session, name, after)
+
+    def keys(self, name: str) -> list[str]:
+        """The keys of a sweep's trials in the order of its plan."""
+        with self._transaction() as session:
+            return [*session.scalars(select(PlannedRow.trial_key).where(PlannedRow.sweep == name).order_by(PlannedRow.position))]
+
+    def running(self, name: str) -> Counter[str | None]:
+        """How many of a sweep's trials run under each lease, by token."""
+        query = select(TrialRow.holder, func.count()).join(PlannedRow).group_by(TrialRow.holder)
+        with self._transaction() as session:
+            found = session.execute(query.where(PlannedRow.sweep == name, TrialRow.status == Status.RUNNING))
+            return Counter(dict(found.all()))
 
     def holders(self, key: str) -> list[str]:
         """The sweeps that hold a trial."""
@@ -480,6 +518,11 @@ class Ledger:
         # In parts: a buffer of all rows would take three times the memory of what is made of them.
         rows = session.execute(query.limit(limit).execution_options(yield_per=_PART))
         return [_trial_record(trial, place) for trial, place in rows]
+
+
+def _decisions(session: Session, name: str, after: int) -> list[DecisionRecord]:
+    query = select(DecisionRow).where(DecisionRow.sweep == name, DecisionRow.id > after).order_by(DecisionRow.id)
+    return [DecisionRecord(row.id, row.trial_key, row.rung, row.verdict, row.evidence) for row in session.scalars(query)]
 
 
 def _without_num_samples(settings: Mapping[str, Any]) -> dict[str, Any]:

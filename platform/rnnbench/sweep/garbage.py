@@ -34,7 +34,7 @@ def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") ->
     for sweep in ledger.list_sweeps():
         mine = ledger.trials(sweep.name)
         trials |= {trial.key: trial for trial in mine}
-        if is_live(ledger.leases.find(sweep.name)):
+        if any(is_live(lease) for lease in ledger.leases.of(sweep.name)):
             busy |= {trial.key for trial in mine}
         policy = sweep.settings.get("checkpoints") or {}
         kept |= _kept(mine, policy.get("keep_best", Checkpoints.keep_best), is_maximized)

@@ -3,6 +3,7 @@
 import heapq
 import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
@@ -40,8 +41,7 @@ class Keeping:
             if trial.status != Status.COMPLETED:
                 self._remove(trial.key)
                 continue
-            best = folder / BEST
-            self._sizes[trial.key] = best.stat().st_size if best.exists() else 0
+            self._sizes[trial.key] = _size_bytes(folder / BEST)
             if trial.spec.stage == "search":
                 self._rank(trial)
         self._shrink()
@@ -65,3 +65,11 @@ class Keeping:
         model = self._home.trial_folder(key) / BEST
         if model.exists() and not self._is_needed(key):
             model.unlink(missing_ok=True)
+
+
+def _size_bytes(path: Path) -> int:
+    """0 where it is not there; another worker may have removed it just now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

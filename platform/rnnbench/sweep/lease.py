@@ -1,4 +1,4 @@
-"""Holding a sweep: one process runs it, shows that it lives, and is told when somebody wants it to stop.
+"""Holding a sweep: a process alone, or several that joined, show that they live and are told when somebody wants them to stop.
 
 A lease lapses when its holder is gone (same machine, its process has ended) or has been silent for `LEASE_S`. Clocks of
 machines differ and jump, so a lease that looks old is watched for some beats before it is taken.
@@ -10,7 +10,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 60.0
 BEAT_S = 5.0
 OBSERVED_BEATS = 3
+# Holders in a message.
+MAX_NAMED = 3
 
 
 def this_process() -> Holder:
@@ -41,26 +43,33 @@ def is_gone(holder: Holder) -> bool:
     return _identity(holder.pid) != holder.process
 
 
-def is_live(lease: LeaseRecord | None, now: datetime | None = None) -> bool:
-    """Whether a sweep's holder seems to be at work, at a glance."""
-    if lease is None or is_gone(lease.holder):
+def is_live(lease: LeaseRecord, now: datetime | None = None) -> bool:
+    """Whether a holder seems to be at work, at a glance."""
+    if is_gone(lease.holder):
         return False
     return abs(((now or datetime.now(UTC)) - lease.beat_at).total_seconds()) <= LEASE_S
 
 
 @contextmanager
 def hold(
-    ledger: Ledger, sweep: str, on_loss: Callable[[], None], on_request: Callable[[str], None], beat_s: float = BEAT_S
+    ledger: Ledger,
+    sweep: str,
+    on_loss: Callable[[], None],
+    on_request: Callable[[str], None],
+    beat_s: float = BEAT_S,
+    *,
+    joined: bool = False,
 ) -> Iterator[Holder]:
     """Holds a sweep while the block runs.
 
     Args:
+        joined: Beside others that have joined it; else alone.
         on_loss: Called, in another thread, when somebody else has taken the lease.
         on_request: Called, in another thread, with what somebody asks (`cancel`).
     Raises:
-        SweepHeldError: another process holds it; the text says who.
+        SweepHeldError: another process holds it, and one of the two wants it alone; the text says who.
     """
-    holder = _take(ledger, sweep, beat_s)
+    holder = _take(ledger, sweep, beat_s, joined=joined)
     ended = threading.Event()
     told = time.monotonic()
 
@@ -102,28 +111,33 @@ def hold(
             log.warning("the lease of sweep %s stays until it lapses: %s", sweep, error)
 
 
-def _take(ledger: Ledger, sweep: str, beat_s: float) -> Holder:
+def _take(ledger: Ledger, sweep: str, beat_s: float, *, joined: bool) -> Holder:
     holder = this_process()
     while True:
-        found = ledger.leases.find(sweep)
-        if found is not None and not is_gone(found.holder):
-            if is_live(found):
-                raise SweepHeldError(_who(found))
+        # Of those that it may work beside, a runner finds out by itself whether they live.
+        against = [lease for lease in ledger.leases.of(sweep) if not (joined and lease.joined)]
+        silent = [lease for lease in against if not is_gone(lease.holder)]
+        if live := [lease for lease in silent if is_live(lease)]:
+            raise SweepHeldError(_who(live, joined=joined))
+        if silent:
             log.warning("sweep %s: its holder seems to be gone; watching for a sign of life", sweep)
             time.sleep(OBSERVED_BEATS * beat_s)
-            again = ledger.leases.find(sweep)
-            if again is not None and again.beats != found.beats:
-                raise SweepHeldError(_who(again))
-        if ledger.leases.take(sweep, holder, instead_of=found) is None:
+            before = {lease.holder.token: lease.beats for lease in silent}
+            again = [lease for lease in ledger.leases.of(sweep) if lease.beats != before.get(lease.holder.token, lease.beats)]
+            if again:
+                raise SweepHeldError(_who(again, joined=joined))
+        if ledger.leases.take(sweep, holder, joined=joined, gone=against) is None:
             return holder
 
 
-def _who(lease: LeaseRecord) -> str:
-    holder = lease.holder
-    return (
-        f"sweep '{lease.sweep}' is being run by pid {holder.pid} on {holder.host}, since {lease.since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"wait for it, or end it with: rnnbench cancel {lease.sweep}"
-    )
+def _who(leases: Sequence[LeaseRecord], *, joined: bool) -> str:
+    name = leases[0].sweep
+    holders = [f"pid {lease.holder.pid} on {lease.holder.host}, since {lease.since:%Y-%m-%d %H:%M:%S} UTC" for lease in leases]
+    shown = "; by ".join(holders[:MAX_NAMED]) + (f"; and by {len(holders) - MAX_NAMED} more" if len(holders) > MAX_NAMED else "")
+    advice = "which wants it alone (it was started without --join); wait for it" if joined else "wait for it"
+    if not joined and all(lease.joined for lease in leases):
+        advice = "work beside it with --join, wait for it"
+    return f"sweep '{name}' is being run by {shown}; {advice}, or end it with: rnnbench cancel {name}"
 
 
 def _identity(pid: int) -> str | None:

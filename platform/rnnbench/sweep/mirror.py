@@ -1,7 +1,8 @@
 """The MLflow mirror: delivers the ledger's outbox, late if it must, never in a trial's way. The only file that imports mlflow.
 
 One experiment for each sweep, a parent run, and a child run for each finished trial. A run is found again by its key before
-one is made, so an event delivered twice, or half before a crash, has one effect.
+one is made, so an event delivered twice, or half before a crash, has one effect. Of all processes on one ledger, one
+at a time delivers: two who look for the same run at once would both make it.
 """
 
 import json
@@ -11,8 +12,9 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 BATCH_EVENTS = 50
+TURN = "mirror"
 POLL_S = 0.5
 LONGEST_WAIT_S = 60.0
 # How long the end of a sweep waits for an event that hangs.
@@ -92,35 +95,35 @@ class Mirror:
             self._thread.join(timeout=PATIENCE_S)
 
     def deliver_all(self) -> int:
-        """Delivers everything in this thread and returns how many events.
+        """Delivers everything in this thread, or waits while another process does; returns how many events it was.
 
         Raises:
             TrackingError: the server does not take it; what was taken stays marked.
         """
         delivered = 0
         with Ledger.open(self._ledger_url) as ledger:
-            try:
-                delivery = _Delivery(ledger, self._client(), self._artifact_root)
-                while events := ledger.outbox(BATCH_EVENTS):
-                    for event in events:
-                        delivery.deliver(event)
-                        ledger.mark_delivered([event.id])
-                        delivered += 1
-            except Exception as error:
-                words = printable(" ".join(str(error).split()), 200)
-                waiting = ledger.outbox_size()
-                raise TrackingError(
-                    f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({words}); "
-                    f"{waiting} wait in the ledger, run rnnbench sync again later"
-                ) from error
+            while ledger.outbox_size():
+                try:
+                    with ledger.turn(TURN) as is_mine:
+                        if is_mine:
+                            for _ in _deliver_waiting(ledger, self._delivery(ledger)):
+                                delivered += 1
+                            break
+                except Exception as error:
+                    words = printable(" ".join(str(error).split()), 200)
+                    waiting = ledger.outbox_size()
+                    raise TrackingError(
+                        f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({words}); "
+                        f"{waiting} wait in the ledger, run rnnbench sync again later"
+                    ) from error
+                time.sleep(POLL_S)
         return delivered
 
     def log_report(self, sweep: str, folder: Path, note: str) -> bool:
         """Attaches a report's files to the sweep's parent run and sets its note; says whether the server took them."""
         try:
             with Ledger.open(self._ledger_url) as ledger:
-                delivery = _Delivery(ledger, self._client(), self._artifact_root)
-                delivery.attach(sweep, folder, note)
+                self._delivery(ledger).attach(sweep, folder, note)
         except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the sweep is not its victim
             log.warning("MLflow did not take the report of %s: %s", sweep, error)
             return False
@@ -138,25 +141,44 @@ class Mirror:
             create_database(Path(self._tracking_uri.removeprefix("sqlite:///")))
         return MlflowClient(tracking_uri=self._tracking_uri)
 
+    def _delivery(self, ledger: Ledger) -> "_Delivery":
+        return _Delivery(ledger, self._client, self._artifact_root)
+
     def _run(self) -> None:
-        wait_s, warned, delivery = POLL_S, False, None
+        wait_s, warned = POLL_S, False
         with Ledger.open(self._ledger_url) as ledger:
             while not self._ended.is_set():
                 try:
-                    for event in ledger.outbox(BATCH_EVENTS):
-                        delivery = delivery or _Delivery(ledger, self._client(), self._artifact_root)
-                        delivery.deliver(event)
-                        ledger.mark_delivered([event.id])
-                        if self._ended.is_set():
-                            return
-                    wait_s = POLL_S
+                    with ledger.turn(TURN) as is_mine:
+                        delivery = self._delivery(ledger)
+                        while is_mine:
+                            for _ in _deliver_waiting(ledger, delivery):
+                                if self._ended.is_set():
+                                    return
+                            wait_s = POLL_S
+                            if self._rest(wait_s):
+                                return
                 except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the sweep is not its victim
                     if not warned:
                         log.warning("MLflow does not answer, the results wait in the ledger (rnnbench sync): %s", str(error)[:300])
-                    warned, wait_s, delivery = True, min(2 * wait_s, LONGEST_WAIT_S), None
+                    warned, wait_s = True, min(2 * wait_s, LONGEST_WAIT_S)
                     self._failures += 1
-                self._wake.wait(wait_s)
-                self._wake.clear()
+                self._rest(wait_s)
+
+    def _rest(self, seconds: float) -> bool:
+        """Waits, or until somebody waits for the delivery; says whether it has ended."""
+        self._wake.wait(seconds)
+        self._wake.clear()
+        return self._ended.is_set()
+
+
+def _deliver_waiting(ledger: Ledger, delivery: "_Delivery") -> Iterator[OutboxRecord]:
+    """Delivers what waits, and gives each event once it is marked. Only for who has the turn."""
+    while events := ledger.outbox(BATCH_EVENTS):
+        for event in events:
+            delivery.deliver(event)
+            ledger.mark_delivered([event.id])
+            yield event
 
 
 def create_database(path: Path) -> None:
@@ -179,17 +201,21 @@ def create_database(path: Path) -> None:
 
 
 class _Delivery:
-    """Turns events into MLflow's experiments and runs."""
+    """Turns events into MLflow's experiments and runs. What it remembers of them holds while nobody else writes there."""
 
-    def __init__(self, ledger: Ledger, client: "MlflowClient", artifact_root: Path) -> None:
+    def __init__(self, ledger: Ledger, connect: Callable[[], "MlflowClient"], artifact_root: Path) -> None:
         self._ledger = ledger
-        self._client = client
+        self._connect = connect
         self._artifact_root = artifact_root
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._data: set[tuple[str, str, str]] = set()
         # Experiments that this process made, and the keys of its runs there.
         self._new: dict[str, set[str]] = {}
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        return self._connect()
 
     def deliver(self, event: OutboxRecord) -> None:
         """Has one event's effect, however often it is called."""

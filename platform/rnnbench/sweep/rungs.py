@@ -56,7 +56,7 @@ class Rungs:
                 self.note(key, epoch.epoch, epoch.metrics)
 
     def add_decisions(self, decisions: Iterable[DecisionRecord]) -> None:
-        """Takes what was decided before."""
+        """Takes what was decided, here or by others."""
         for decision in decisions:
             self._verdicts.setdefault(decision.key, {})[decision.rung] = "promoted" if decision.verdict == "promoted" else "stopped"
 
@@ -81,17 +81,14 @@ class Rungs:
         return next_rung(self._scheduler, self._max_epochs, self._count(lane), place, trial.rung)
 
     def decide(self, lane: Lane) -> list[Decided]:
-        """Every decision that can be made now in a lane; each is noted as made."""
+        """Every decision that can be made now in a lane; `add_decisions` takes those that the ledger took."""
         places = self._places.get(lane, {})
         ordered = sorted(self._groups.get(lane, {}).items(), key=lambda item: places[item[0]])
         # Slots that are not drawn yet leave holes: a cohort waits for them.
         standings = [
             [self._standing(self._trials[key]) for key in keys] for place, (group, keys) in enumerate(ordered) if places[group] == place
         ]
-        made = decide(self._scheduler, self._max_epochs, self._count(lane), standings)
-        for decision in made:
-            self._verdicts.setdefault(decision.key, {})[decision.rung] = decision.verdict
-        return [_plain(decision) for decision in made]
+        return [_plain(decision) for decision in decide(self._scheduler, self._max_epochs, self._count(lane), standings)]
 
     def lanes(self) -> list[Lane]:
         """Every task and cell with search trials."""

@@ -9,32 +9,27 @@ from typing import Any
 from rnnbench.base.errors import DiskFullError, LeaseLostError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
-from rnnbench.base.machine import return_freed_memory
 from rnnbench.ledger.records import FINAL, EpochRecord, Lane, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.search.plan import Scored, num_points, plan_confirm
-from rnnbench.search.schedulers import Scheduler
 from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
 from rnnbench.sweep.fusing import Fusing
-from rnnbench.sweep.init_from import source_keys, source_path
-from rnnbench.sweep.keeping import Keeping
-from rnnbench.sweep.lease import hold, is_live
-from rnnbench.sweep.mates import Mates
+from rnnbench.sweep.init_from import source_path
+from rnnbench.sweep.lease import hold
 from rnnbench.sweep.packing import Packing
 from rnnbench.sweep.planned import Planned
-from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
 from rnnbench.sweep.stop import Stop
-from rnnbench.task.catalogue import get_task, is_maximized, question_of
+from rnnbench.sweep.view import View
+from rnnbench.sweep.watch import Watch
+from rnnbench.task.catalogue import is_maximized
 from rnnbench.trial.job import Fuse, Job
-from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.watchdog import verdict_on
 
 # A trial over its time would be so again.
 NOT_TRIED_AGAIN = ("timeout",)
-# How often to look what another sweep makes of a trial that both hold.
-LOOK_EVERY_S = 1.0
+# How often to look what others do, and how many times as long as the look itself takes to wait for the next.
+LOOK_EVERY_S, LOOK_REST = 1.0, 10.0
 
 
 @dataclass
@@ -46,6 +41,8 @@ class Runner:
         observe: Called after each recorded event, for a live view.
         fusing: Which trials train together.
         packing: Which go to a worker at once, to run one after the other; None: each by itself.
+        joined: Other processes may work on the sweep at the same time, if they have joined it too.
+        ended: Set where this run was the one that found nothing left to do.
     """
 
     ledger: Ledger
@@ -55,31 +52,39 @@ class Runner:
     observe: Callable[[Scoreboard], None] = lambda board: None
     fusing: Fusing = field(default_factory=Fusing)
     packing: Packing | None = None
+    joined: bool = False
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         """Reads how the sweep stands."""
         self.sweep = self.planned.sweep
+        self.view = View(self.ledger, self.planned, self.home, self.fusing.may_fuse)
+        self.ended = False
         self._token: str | None = None
         self._fault: Exception | None = None
-        self._looked = self.clock()
         self._together: set[str] = set()
-        self._read()
+        self._watch = Watch(self.clock)
+        self._look_at = self.clock()
+        self._num_workers = 1
+
+    @property
+    def board(self) -> Scoreboard:
+        """How the sweep stands."""
+        return self.view.board
 
     def run(self, executor: Executor) -> None:
-        """Executes until nothing is pending or somebody stops it; whatever ends it, no trial stays marked as running.
+        """Executes until nothing is pending or somebody stops it; whatever ends it, no trial of it stays marked as running.
 
         Raises:
-            SweepHeldError: another process runs this sweep.
+            SweepHeldError: another process runs this sweep, and one of the two wants it alone.
             DiskFullError: no room left; what was recorded stays.
-            LeaseLostError: another process took the sweep over.
+            LeaseLostError: another process took over what this one had.
             KeyboardInterrupt, SystemExit: stopped at once, see `Stop`.
         """
-        name = self.sweep.name
-        with hold(self.ledger, name, lambda: self.stop.request("lost"), self.stop.request) as holder, self.stop:
+        name, lost = self.sweep.name, lambda: self.stop.request("lost")
+        with hold(self.ledger, name, lost, self.stop.request, joined=self.joined) as holder, self.stop:
             self._token = holder.token
-            self._release()
-            self._decide(self._rungs.lanes() if self._rungs else [])
+            self._look()
             try:
                 executor.execute(self._next_jobs, self._record)
             finally:
@@ -89,44 +94,7 @@ class Runner:
 
     def is_complete(self) -> bool:
         """Whether every planned trial has ended and nothing is still to be drawn or confirmed."""
-        return not self.board.open and not self._undrawn and not self._confirmation()
-
-    def forget(self) -> None:
-        """Lets go of every trial: the ledger has them all, and whoever reads them next needs the room."""
-        self.board, self._mates = Scoreboard(()), Mates(self.fusing.may_fuse)
-        self._rungs: Rungs | None = None
-        self._keeping = Keeping(self.home, self.sweep.checkpoints, lambda key: True)
-        return_freed_memory()
-
-    def _read(self) -> None:
-        name = self.sweep.name
-        self.forget()
-        trials = self.ledger.trials(name)
-        self._undrawn = [slot for slot in self.ledger.slots(name) if not slot.drawn]
-        self.board = Scoreboard(trials, self._undrawn, self.sweep.replicates)
-        # The first trial of each question to each data set computes its baselines; a plan only ever grows at its end.
-        firsts: dict[tuple[str, str, object], str] = {}
-        for trial in trials:
-            spec = trial.spec
-            firsts.setdefault((spec.task, spec.data, question_of(spec.task, spec.parameters)), trial.key)
-        self._first = set(firsts.values())
-        self._keeping = Keeping(self.home, self.sweep.checkpoints, self._is_needed)
-        self._keeping.add(trials)
-        self._mates = Mates(self.fusing.may_fuse)
-        self._mates.add(trials)
-        self._rungs = self._read_rungs(self.sweep.scheduler, trials) if self.sweep.scheduler else None
-
-    def _is_needed(self, key: str) -> bool:
-        """Whether the model of a trial of this sweep may be needed outside of it."""
-        return len(self.ledger.holders(key)) > 1 or key in source_keys(self.ledger)
-
-    def _read_rungs(self, scheduler: Scheduler, trials: list[TrialRecord]) -> Rungs:
-        total = num_points(self.sweep.search, self.sweep.space) if self.planned.slots else None
-        rungs = Rungs(scheduler, self.sweep.budget.max_epochs, total, _signed_metric)
-        rungs.add(trials)
-        rungs.add_epochs(self.ledger.epochs([trial.key for trial in trials]))
-        rungs.add_decisions(self.ledger.decisions(self.sweep.name))
-        return rungs
+        return self.view.is_complete()
 
     def _next_jobs(self) -> list[Job] | Queue:
         """The next trial, with those that train together with it, or why there is none.
@@ -135,19 +103,23 @@ class Runner:
         """
         try:
             while self.stop.reason is None:
+                if self.joined:
+                    self._look_now_and_then()
                 claimed, how = self._claim()
                 if claimed:
-                    self._add(claimed)
                     self.observe(self.board)
                     return [replace(self._job(trial), fuse=how) for trial in claimed]
-                if self._undrawn:
+                if self.view.undrawn:
                     self._draw()
                 elif self.board.open:
-                    self._look_at_others()
+                    if self._has_others():
+                        self._look_now_and_then()
                     return Queue.WAIT
-                elif specs := self._confirmation():
+                elif self.joined and self.view.catch_up():
+                    continue
+                elif specs := self.view.confirmation():
                     self.ledger.extend_sweep(self.sweep.name, specs)
-                    self._add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
+                    self.view.add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
                 else:
                     return Queue.DONE
         except Exception as error:  # noqa: BLE001 - see above
@@ -161,16 +133,19 @@ class Runner:
             return [], "never"
         trial, spec = claimed[0], claimed[0].spec
         self._together.discard(trial.key)
-        others = self._mates.count(trial)
-        number, how = 1, self.fusing.how(spec, 1 + others) if self._mates.may_join(trial) else "never"
+        others = self.view.mates.count(trial) // self._num_workers
+        number, how = 1, self.fusing.how(spec, 1 + others) if self.view.mates.may_join(trial) else "never"
         if how != "never":
             number = self.fusing.number(spec, 1 + others)
         elif self.packing is not None:
             number = self.packing.number(spec, 1 + others)
-        keys = self._mates.first(trial, number - 1)
+        keys = self.view.mates.first(trial, number - 1)
         if keys:
             claimed += self.ledger.claim(self.sweep.name, len(keys), self._token, keys)
             self._together |= {mate.key for mate in claimed}
+        self.view.add(claimed)
+        if self.joined:
+            self.view.read_curves(trial for trial in claimed if trial.attempts > 1)
         return claimed, how
 
     def _job(self, trial: TrialRecord) -> Job:
@@ -180,22 +155,27 @@ class Runner:
             folder=str(self.home.trial_folder(trial.key)),
             init_from=source_path(trial.spec, self.home),
             limits=self.sweep.limits,
-            until_epoch=self._rungs.until_epoch(trial) if self._rungs else None,
+            until_epoch=self.view.rungs.until_epoch(trial) if self.view.rungs else None,
             stop_file=str(self.stop.file),
             checkpoint_every_s=self.sweep.checkpoints.every_seconds,
-            baselines=trial.key in self._first,
+            baselines=self.view.computes_baselines(trial),
         )
 
     def _draw(self) -> None:
-        slot = self._undrawn[0]
+        """Fills the next slot, from every result there is; where another was faster, takes what that one drew."""
+        if self.joined:
+            self.view.catch_up()
+        if not self.view.undrawn:
+            return
+        slot = self.view.undrawn[0]
         sign = -1.0 if is_maximized(slot.task) else 1.0
         specs, evidence = slots.draw(self.planned, slot, self.board.trials.values(), sign)
-        self.ledger.draw_slot(self.sweep.name, slot.position, specs, evidence)
-        self._undrawn.pop(0)
+        if not self.ledger.draw_slot(self.sweep.name, slot.position, specs, evidence):
+            self.view.catch_up()
+            return
+        self.view.undrawn.pop(0)
         self.board.draw(slot)
-        if not self._first:
-            self._first.add(specs[0].key())
-        self._add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
+        self.view.add(self.ledger.trials(self.sweep.name, [spec.key() for spec in specs]))
 
     def _record(self, event: Mapping[str, Any]) -> None:
         if self._fault is not None:
@@ -217,9 +197,9 @@ class Runner:
         key, metrics = event["key"], event["metrics"]
         best, best_epoch, last = event["best"], event["best_epoch"], event["last"]
         self.ledger.record_epoch(key, event["attempt"], EpochRecord(event["epoch"], event["wall_s"], metrics), best, best_epoch, last)
-        if self._rungs:
-            self._rungs.note(key, event["epoch"], metrics)
-        self._add([replace(self.board.trials[key], best=best, best_epoch=best_epoch, last=last)])
+        if self.view.rungs:
+            self.view.rungs.note(key, event["epoch"], metrics)
+        self.view.add([replace(self.board.trials[key], best=best, best_epoch=best_epoch, last=last)])
 
     def _record_finished(self, event: Mapping[str, Any]) -> None:
         key, attempt, category, error = event["key"], event["attempt"], event["category"], event["error"]
@@ -230,7 +210,7 @@ class Runner:
             if key in self._together:
                 # Nobody knows which of them it was: each goes on alone, and what happens then is its own.
                 status = Status.INTERRUPTED
-                self._mates.isolate(key)
+                self.view.mates.isolate(key)
         elif self.packing is not None and event["wall_s"] is not None:
             self.packing.learn(trial.spec, event["wall_s"])
         if category == "disk_full":
@@ -244,75 +224,60 @@ class Runner:
         failpoint("runner.after_finished")
         rung = event["outcome"]["epochs"] if status == Status.PAUSED else trial.rung
         trial = replace(trial, status=status, wall_s=event["wall_s"], outcome=event["outcome"], error=error, category=category)
-        self._add([replace(trial, failures=failures, rung=rung, holder=None)])
+        self.view.add([replace(trial, failures=failures, rung=rung, holder=None)])
         if status in FINAL or status == Status.PAUSED:
+            if self.joined and self.view.rungs:
+                self.view.catch_up()
             self._decide([(trial.spec.task, trial.spec.cell)])
 
     def _decide(self, lanes: list[Lane]) -> None:
-        if self._rungs is None:
-            return
-        for lane in lanes:
-            made = self._rungs.decide(lane)
-            if made:
-                self.ledger.record_decisions(self.sweep.name, made)
-                self._add(self.ledger.trials(self.sweep.name, [key for key, *_ in made]))
+        """Makes a scheduler's decisions; where others were made in the meantime, these are made again with them in sight."""
+        rungs, name = self.view.rungs, self.sweep.name
+        for lane in lanes if rungs else []:
+            while rungs and (made := rungs.decide(lane)):
+                self.view.note_decisions(self.ledger.record_decisions(name, made, self.view.decided))
+                self.view.add(self.ledger.trials(name, [key for key, *_ in made]))
+                if self.joined:
+                    self.view.catch_up()
 
-    def _add(self, trials: list[TrialRecord]) -> None:
-        self.board.add(trials)
-        self._keeping.add(trials)
-        self._mates.add(trials)
-        if self._rungs:
-            self._rungs.add(trials)
+    def _has_others(self) -> bool:
+        """Whether what is open hangs on others: not all of it is this one's, or waits for a decision."""
+        others = (self.board.trials[key] for key in self.board.open if self.board.trials[key].holder != self._token)
+        return any(trial.status != Status.PAUSED for trial in others)
 
-    def _look_at_others(self) -> None:
-        """Learns of trials that another sweep runs, and takes up those that it left."""
-        others = (key for key in self.board.open if self.board.trials[key].holder != self._token)
-        if all(self.board.trials[key].status == Status.PAUSED for key in others):
-            return
-        if self.clock() - self._looked >= LOOK_EVERY_S:
-            self._looked = self.clock()
-            self._release()
+    def _look_now_and_then(self) -> None:
+        if self.clock() >= self._look_at:
+            self._look()
+            self.observe(self.board)
 
-    def _release(self) -> None:
-        live = {lease.holder.token for lease in self.ledger.leases.list() if is_live(lease)}
-        self.ledger.release_running(self.sweep.name, live)
-        trials = self.ledger.trials(self.sweep.name)
-        if self._rungs:
-            fresh = [trial.key for trial in trials if trial.key in self.board.open and trial.status in FINAL]
-            self._rungs.add_epochs(self.ledger.epochs(fresh))
-        self._add(trials)
-        self._decide(self._rungs.lanes() if self._rungs else [])
+    def _look(self) -> None:
+        """Learns what others have done with this sweep's trials, and takes up what those that are gone left behind."""
+        started, name = self.clock(), self.sweep.name
+        others = [lease for lease in self.ledger.leases.all() if lease.holder.token != self._token]
+        gone = self._watch.find_gone(others)
+        for lease in gone:
+            if lease.sweep == name:
+                # Should it wake up, it stops: its trials are others' then.
+                self.ledger.leases.drop(name, lease.holder.token, lease.beats)
+        self._num_workers = 1 + sum(lease.sweep == name for lease in others if lease not in gone)
+        self.ledger.release_running(name, {lease.holder.token for lease in gone if lease.sweep != name})
+        self.view.catch_up()
+        self._decide(self.view.rungs.lanes() if self.view.rungs else [])
+        self._look_at = self.clock() + max(LOOK_EVERY_S, LOOK_REST * (self.clock() - started))
 
     def _fail(self, error: Exception) -> None:
         self._fault = self._fault or error
         self.stop.request("disk" if isinstance(error, DiskFullError) else "fault")
 
     def _end(self) -> None:
+        name = self.sweep.name
         if self.stop.reason == "lost":
-            self._fault = self._fault or LeaseLostError(f"another process has taken sweep '{self.sweep.name}' over; this one stopped")
+            self._fault = self._fault or LeaseLostError(f"another process has taken over what this one had of sweep '{name}'; it stopped")
         if isinstance(self._fault, DiskFullError | LeaseLostError):
-            return  # the ledger takes nothing, or is another's: the next start finds what this one left
-        live = {lease.holder.token for lease in self.ledger.leases.list() if is_live(lease)} - {self._token}
-        self.ledger.release_running(self.sweep.name, live)
+            return  # the ledger takes nothing, or is another's: whoever comes next finds what this one left
+        self.ledger.release_running(name, {self._token} if self._token else ())
         if self.stop.reason == "cancel":
-            self.ledger.cancel(self.sweep.name)
-        self._read()
+            self.ledger.cancel(name)
+        self.view.read()
         if self.is_complete():
-            self.ledger.record_end(self.sweep.name)
-
-    def _confirmation(self) -> list[TrialSpec]:
-        """The confirmation trials that the results so far call for and that are not planned yet."""
-        trials = sorted(self.board.trials.values(), key=lambda trial: trial.position)
-        if self.sweep.confirm is None or any(trial.status == Status.CANCELLED for trial in trials):
-            return []
-        scored = [
-            Scored(trial.spec, trial.best)
-            for trial in trials
-            if trial.status == Status.COMPLETED and trial.spec.stage == "search" and trial.best is not None
-        ]
-        directions = {task.name: get_task(task.name).metric.direction for task in self.sweep.tasks}
-        return [spec for spec in plan_confirm(self.sweep, scored, directions) if spec.key() not in self.board.trials]
-
-
-def _signed_metric(task: str) -> tuple[str, float]:
-    return get_task(task).metric.name, 1.0 if is_maximized(task) else -1.0
+            self.ended = self.ledger.record_end(name)
