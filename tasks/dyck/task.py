@@ -61,6 +61,10 @@ class Module(SymbolModule):
         """Mean cross-entropy of what comes next."""
         return cross_entropy(outputs.flatten(0, 1), batch.targets[..., 0].flatten(), ignore_index=NOTHING)
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Steps that something comes next to."""
+        return (batch.targets[..., 0] != NOTHING).sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Known and due closing brackets behind inner ones, nats and steps."""
         next_NT, due_NT, ago_NT = batch.targets.unbind(2)

@@ -106,6 +106,11 @@ class Module(TaskModule):
         losses_NHK, weights_NHK = self._losses(outputs, asked)
         return (losses_NHK * weights_NHK).sum() / weights_NHK.sum().clamp(min=1)
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Observed targets of the steps that training predicts."""
+        steps = 1 if self.settings.is_recursive else self.settings.horizon
+        return unpack(batch.targets, self.num_targets).observed_NSK[:, 1 : 1 + steps].sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Sums over observed targets of all windows, steps and columns; see README.md for each."""
         asked = unpack(batch.targets, self.num_targets)

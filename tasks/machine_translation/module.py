@@ -79,6 +79,10 @@ class Module(TaskModule):
         smoothing = number(self.task_parameters, "task.label_smoothing")
         return cross_entropy(outputs, batch.targets[:, 1:][_predicted(batch)], label_smoothing=smoothing)
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Target tokens that are predicted."""
+        return _predicted(batch).sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Summed nats, right tokens, tokens, rows that are right as a whole, rows."""
         valid_BT = _predicted(batch)

@@ -74,6 +74,10 @@ class Module(TaskModule):
         logits_FK = outputs[mask_NT]
         return binary_cross_entropy_with_logits(logits_FK, batch.targets[mask_NT].to(logits_FK.dtype), reduction="sum") / mask_NT.sum()
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Valid frames."""
+        return batch.mask().sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Summed nats and frames."""
         mask_NT = batch.mask()

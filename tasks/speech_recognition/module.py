@@ -57,6 +57,11 @@ class Module(SoundModule):
         assert batch.target_lengths is not None, "transcripts have lengths"
         return self._nats(outputs, batch) / batch.target_lengths.sum()
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Units of the transcripts."""
+        assert batch.target_lengths is not None, "transcripts have lengths"
+        return batch.target_lengths.sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Summed nats and units, edits and true lengths in words and characters, rows with an error, rows."""
         assert batch.target_lengths is not None, "transcripts have lengths"

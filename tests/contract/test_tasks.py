@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -94,6 +95,30 @@ def test_metrics_do_not_depend_on_the_batch_size(card: TaskCard) -> None:
     for name, value in whole.items():
         # Float32 outputs of differently shaped batches differ by rounding; their sums are float64.
         assert parts[name] == pytest.approx(value, rel=1e-5)
+
+
+@every_task
+def test_parts_of_a_batch_add_up_to_the_loss_of_the_whole(card: TaskCard) -> None:
+    """What `resources.workers` relies on: mean losses of parts, weighted with what they are means over, give that of the whole."""
+    data = read(card)
+    module, train = module_for(card, data).double(), data.splits["train"]
+    assert card.data_parallel != module.carries_state
+    if not card.data_parallel:
+        return
+    batch_size = min(len(train), 13)
+    rows = module.plan_epoch(train, batch_size, torch.Generator().manual_seed(0))[0]
+
+    def loss_of(part: torch.Tensor) -> tuple[float, float]:
+        batch = train.rows(part)
+        inputs = batch.inputs.double() if batch.inputs.dtype == torch.float32 else batch.inputs
+        batch = replace(batch, inputs=inputs)
+        with torch.no_grad():
+            return float(module.training_step(batch, 0)), float(module.loss_size(batch))
+
+    whole, total = loss_of(rows)
+    parts = [loss_of(rows[rank::3]) for rank in range(3)]
+    assert sum(size for _, size in parts) == total
+    assert sum(loss * size for loss, size in parts) / total == pytest.approx(whole, rel=1e-6)
 
 
 @every_task

@@ -13,6 +13,7 @@ RnnbenchError            1  anything we raise on purpose
 +-- TrialDiverged        1  a loss, gradient or metric that is not finite
 +-- TrialTimeout         1  a trial that reached its time limit
 +-- TrialInterrupted     1  a trial that was asked to stop; it goes on later
++-- RanksLostError       1  a process that trained a part of each batch died or failed
 +-- DiskFullError        1  no room for a database, checkpoint or log; the sweep stops and can be resumed
 +-- TrackingError        1  the tracking server does not take what it is told
 +-- LeaseLostError       1  another process has taken the sweep over
@@ -91,6 +92,19 @@ class TrialsApart(RnnbenchError):
 
 class TrialInterrupted(RnnbenchError):
     """A trial was asked to stop; its checkpoint lets it go on later."""
+
+
+class RanksLostError(RnnbenchError):
+    """A process that trained a part of each batch died or failed; `category` says how the attempt ends.
+
+    Args:
+        message: One line, or a traceback.
+        category: worker_killed, oom or error.
+    """
+
+    def __init__(self, message: str, category: str = "worker_killed") -> None:
+        super().__init__(message)
+        self.category = category
 
 
 class DiskFullError(RnnbenchError):

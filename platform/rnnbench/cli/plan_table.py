@@ -87,6 +87,8 @@ def _print_slots(planned: Planned) -> None:
 def _after(planned: Planned) -> str:
     sweep = planned.sweep
     words = f", compared by {sweep.scheduler.name} on the way" if sweep.scheduler else ""
+    if sweep.resources.workers > 1:
+        words += f", each by {sweep.resources.workers} workers that share its batches (none trains fused with others)"
     if sweep.confirm:
         words += f", then the best {sweep.confirm.top_k} of each task and cell with {sweep.confirm.seeds} fresh seeds"
     return words

@@ -104,7 +104,7 @@ class Place:
         resources = planned.sweep.resources
         if self.kind == "inline":
             return 1
-        return max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus))
+        return max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus_per_trial))
 
     def build(self, planned: "Planned") -> "Executor":
         """The executor."""
@@ -117,10 +117,12 @@ class Place:
         if self.kind == "local":
             from rnnbench.sweep.local_executor import LocalExecutor
 
-            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks)
+            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks, workers=resources.workers)
         from rnnbench.sweep.ray_executor import RayExecutor
 
-        return RayExecutor(self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks)
+        return RayExecutor(
+            self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks, workers=resources.workers
+        )
 
     def flags(self) -> str:
         """The options that a later command needs to mean the same place."""

@@ -94,7 +94,7 @@ def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
         raise DataError(f"{own_files or spec.data} has changed since that trial, which cannot be repeated with other data")
     own_cell = get_source(spec.cell)
     job = Job(spec.key(), 1, spec, files, "", int(trial.outcome.get("threads", 1)), own_cell=asdict(own_cell) if own_cell else None)
-    return _Chosen(replace(job, init_from=source_path(spec, place)), trial, sweep)
+    return _Chosen(replace(job, init_from=source_path(spec, place), workers=int(trial.outcome.get("workers", 1))), trial, sweep)
 
 
 def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: list[str], home: str | None, db: str | None) -> _Chosen:

@@ -63,7 +63,7 @@ class Reader:
             budget=budget,
             replicates=self._whole(("replicates",), 1, low=1, high=1000),
             confirm=self._confirm(),
-            resources=self._resources(),
+            resources=self._resources(tasks),
             space=space,
             scheduler=self._scheduler(budget, search, space),
             limits=self._limits(),
@@ -240,7 +240,7 @@ class Reader:
         top_k = self._whole(("confirm", "top_k"), Confirm.top_k, low=1, high=1000)
         return Confirm(top_k, self._whole(("confirm", "seeds"), Confirm.seeds, low=1, high=1000))
 
-    def _resources(self) -> Resources:
+    def _resources(self, tasks: tuple[TaskChoice, ...]) -> Resources:
         fields = self._section("resources")
         self._known(fields, ("cpus", "gpus", "workers", "max_concurrent", "memory_gb", "fuse"), ("resources",))
         gpus = fields.get("gpus", 0)
@@ -249,14 +249,20 @@ class Reader:
         if gpus:
             raise self._error("resources.gpus above 0 is not available yet; trials run on CPUs", "resources", "gpus")
         workers = self._whole(("resources", "workers"), 1, low=1, high=1024)
-        if workers > 1:
-            raise self._error("resources.workers above 1 is not available yet", "resources", "workers")
+        whole = [task.name for task in tasks if not get_task(task.name).data_parallel]
+        if workers > 1 and whole:
+            words = f"task '{whole[0]}' carries state from batch to batch, so that its batches cannot be shared; set it to 1"
+            raise self._error(f"resources.workers is {workers}, but {words}", "resources", "workers")
         concurrent = None
         if fields.get("max_concurrent") is not None:
             concurrent = self._whole(("resources", "max_concurrent"), 1, low=1, high=100_000)
         fuse = fields.get("fuse", "auto")
         if fuse not in ("auto", "always", "never"):
             raise self._error(f"resources.fuse is {printable(repr(fuse))}, must be auto, always or never", "resources", "fuse")
+        if workers > 1 and fuse == "always":
+            raise self._error("resources.fuse is always, but trials of several workers cannot be fused; leave it out", "resources", "fuse")
+        if workers > 1:
+            fuse = "never"
         return Resources(self._whole(("resources", "cpus"), 1, low=1, high=1024), float(gpus), workers, concurrent, fuse)
 
     def _section(self, name: str) -> dict[str, Any]:

@@ -50,10 +50,14 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial gets: CPUs (threads), GPUs, data-parallel workers; and how many trials run at once (None: all that fit).
+    """What one trial gets, and how many trials run at once (None: all that fit).
 
     Attributes:
-        fuse: Whether trials of one shape train together in one process; auto: where a probe of the machine finds it faster.
+        cpus: CPUs (threads) of each worker.
+        gpus: GPUs of each worker; a share lets several trials have one.
+        workers: Processes that train one trial together, each with a part of every batch.
+        fuse: Whether trials of one shape train together in one process; auto: where a probe of the machine finds it faster. Never
+            where a trial has several workers.
     """
 
     cpus: int = 1
@@ -61,6 +65,11 @@ class Resources:
     workers: int = 1
     max_concurrent: int | None = None
     fuse: Fuse = "auto"
+
+    @property
+    def cpus_per_trial(self) -> int:
+        """CPUs of all workers of a trial."""
+        return self.cpus * self.workers
 
 
 @dataclass(frozen=True)

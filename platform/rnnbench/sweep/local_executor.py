@@ -15,19 +15,20 @@ class LocalExecutor:
     """Runs trials in workers of a host on this machine.
 
     Args:
-        cpus_per_trial: CPUs, and threads of torch, that each trial gets.
+        cpus_per_worker: CPUs, and threads of torch, that each worker of a trial gets.
+        workers: Processes that train each trial together.
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         tasks: Names of the tasks whose code is imported before there are workers.
     """
 
-    def __init__(self, cpus_per_trial: int, max_concurrent: int | None = None, tasks: Sequence[str] = ()) -> None:
-        self.cpus_per_trial = cpus_per_trial
-        self.concurrent = max(1, min(max_concurrent or available_cpus(), available_cpus() // cpus_per_trial))
+    def __init__(self, cpus_per_worker: int, max_concurrent: int | None = None, tasks: Sequence[str] = (), *, workers: int = 1) -> None:
+        self.cpus_per_worker = cpus_per_worker
+        self.concurrent = max(1, min(max_concurrent or available_cpus(), available_cpus() // (cpus_per_worker * workers)))
         self.tasks = tuple(tasks)
 
     def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
-        with Hosting(self.cpus_per_trial, self.tasks) as hosting:
+        with Hosting(self.cpus_per_worker, self.tasks) as hosting:
             slots = [_Slot(hosting) for _ in range(self.concurrent)]
             try:
                 while True:

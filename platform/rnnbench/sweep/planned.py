@@ -44,7 +44,8 @@ class Planned:
         """What a worker needs for one of its trials, in no folder and without limits; `dataclasses.replace` gives it those."""
         own = get_source(spec.cell)
         files = self.files[spec.task, spec.data]
-        return Job(spec.key(), 1, spec, files, "", threads=self.sweep.resources.cpus, own_cell=asdict(own) if own else None)
+        resources, own_cell = self.sweep.resources, asdict(own) if own else None
+        return Job(spec.key(), 1, spec, files, "", threads=resources.cpus, own_cell=own_cell, workers=resources.workers)
 
     def record(self, ledger: "Ledger", arguments: Sequence[str]) -> "Planned":
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.

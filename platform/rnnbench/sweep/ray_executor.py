@@ -90,7 +90,9 @@ class RayExecutor:
 
     Args:
         address: `local` starts a private Ray and ends it afterwards.
-        cpus_per_trial: CPUs, and threads of torch, that each trial gets.
+        cpus_per_worker: CPUs, and threads of torch, that each worker of a trial gets.
+        workers: Processes that train each trial together, on one machine: their CPUs are reserved at once, so that trials cannot wait
+            for each other's.
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         num_cpus: CPUs of the private Ray; None: those this process may use.
         insecure: Accept a running Ray that asks for no token.
@@ -100,15 +102,17 @@ class RayExecutor:
     def __init__(
         self,
         address: str,
-        cpus_per_trial: int,
+        cpus_per_worker: int,
         max_concurrent: int | None = None,
         num_cpus: int | None = None,
         *,
         insecure: bool = False,
         tasks: Sequence[str] = (),
+        workers: int = 1,
     ) -> None:
         self.address = address
-        self.cpus_per_trial = cpus_per_trial
+        self.cpus_per_worker = cpus_per_worker
+        self.cpus_per_trial = cpus_per_worker * workers
         self.max_concurrent = max_concurrent
         self.num_cpus = num_cpus
         self.insecure = insecure
@@ -123,7 +127,7 @@ class RayExecutor:
         if self.address != "local":
             self._run_through_deaths(next_jobs, record, None)
             return
-        with Hosting(self.cpus_per_trial, self.tasks) as hosting:  # starts while Ray does
+        with Hosting(self.cpus_per_worker, self.tasks) as hosting:  # starts while Ray does
             self._run_through_deaths(next_jobs, record, hosting)
 
     def _run_through_deaths(self, next_jobs: NextJobs, record: Record, hosting: Hosting | None) -> None:
@@ -169,6 +173,7 @@ class RayExecutor:
             signal.signal(signal.SIGTERM, terminate)  # ray.init installs one of its own
         try:
             total = int(ray.cluster_resources().get("CPU", 1))
+            self._require_room(ray.nodes())
             concurrent = max(1, min(self.max_concurrent or total, total // self.cpus_per_trial))
             # As many workers may be starting at once; our searcher hands out no more than that.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
@@ -176,7 +181,7 @@ class RayExecutor:
             from ray import tune
 
             tune.Tuner(
-                tune.with_resources(_run_in_actor, {"cpu": self.cpus_per_trial}),
+                tune.with_resources(_run_in_actor, tune.PlacementGroupFactory([{"CPU": self.cpus_per_trial}])),
                 tune_config=tune.TuneConfig(
                     search_alg=_claiming_searcher(next_jobs, concurrent, hosting),
                     scheduler=_recorder(record, next_jobs, hosting),
@@ -194,6 +199,15 @@ class RayExecutor:
             ).fit()
         finally:
             _ending.start(ray.shutdown, functools.partial(shutil.rmtree, scratch, ignore_errors=True))
+
+    def _require_room(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """Refuses what no machine of the cluster can ever hold: Tune would wait for it."""
+        most = max((node["Resources"].get("CPU", 0) for node in nodes if node["Alive"]), default=0)
+        if self.cpus_per_trial > most:
+            raise InputError(
+                f"a trial needs {self.cpus_per_trial} CPUs of one machine (resources.cpus for each of resources.workers), and the largest "
+                f"of Ray ({self.address}) has {most:g}; lower one of them"
+            )
 
 
 def _check_machine(address: str) -> None:

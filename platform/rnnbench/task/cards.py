@@ -134,6 +134,8 @@ class TaskCard:
         must_beat: Of a memory problem, the level of a method without memory; a trial that does not beat it is `unsolved`.
         predict: Options of `rnnbench predict`, `predict.*`; None where the task's models cannot be asked.
         predict_input: What they are asked with: lines of text, or files that the task reads itself (sound, tables).
+        data_parallel: Whether a batch's rows can be shared among processes (`resources.workers`); not where state is carried from
+            batch to batch.
         module: Import path of its code.
     """
 
@@ -152,6 +154,7 @@ class TaskCard:
     published: tuple[PublishedNumber, ...] = field(default=())
     own_data: OwnDataCard | None = None
     must_beat: MustBeat | None = None
+    data_parallel: bool = True
 
 
 def parse_card(text: str, module: str, where: str) -> TaskCard:

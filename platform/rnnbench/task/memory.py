@@ -139,6 +139,10 @@ class SymbolModule(TaskModule):
         """Mean cross-entropy over the steps that ask for something."""
         return cross_entropy(outputs.flatten(0, 1), batch.targets.flatten(), ignore_index=NOTHING)
 
+    def loss_size(self, batch: Batch) -> Tensor:
+        """Steps that ask for something."""
+        return (batch.targets != NOTHING).sum()
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Right answers, rows without a wrong one, summed cross-entropy, answers, rows."""
         return answer_totals(outputs, batch.targets)

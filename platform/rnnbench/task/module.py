@@ -178,6 +178,13 @@ class TaskModule(pl.LightningModule):
         """The mean loss whose gradient is followed; a scalar."""
         raise TypeError(f"{type(self).__name__} has no loss")
 
+    def loss_size(self, batch: Batch) -> Tensor | int:
+        """How many things the mean of `loss` is over in training: rows, or steps, tokens, units where a task's loss is a mean over those.
+
+        What processes that share a batch weigh their parts with, so that together they follow the gradient of the whole.
+        """
+        return len(batch)
+
     def totals(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Sums over the batch, in float64, that add up over a split, so that a metric does not depend on the batch size."""
         raise TypeError(f"{type(self).__name__} has no totals")

@@ -20,9 +20,7 @@ _MAGIC = b"rnnbench-checkpoint 1 "
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> int:
     """Writes tensors and plain values atomically behind their sha256; returns the size in bytes."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    body = buffer.getvalue()
+    body = to_bytes(state)
     write_atomic(path, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     return len(body)
 
@@ -43,11 +41,28 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if hashlib.sha256(body).hexdigest().encode() != header.removeprefix(_MAGIC):
         raise CheckpointError(f"{path}: damaged (its checksum does not fit)")
     try:
-        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        state = from_bytes(body)
     except Exception as error:  # a hostile file breaks the reader in whatever way it likes
         raise CheckpointError(f"{path}: refused, it holds more than tensors and plain values") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: not a checkpoint of rnnbench")
+    return state
+
+
+def to_bytes(state: dict[str, Any]) -> bytes:
+    """Tensors and plain values as bytes, without a checksum."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(body: bytes) -> dict[str, Any]:
+    """What `to_bytes` made, on the CPU; nothing else is ever loaded.
+
+    Raises:
+        Exception: of many kinds, where it is something else.
+    """
+    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     return state
 
 

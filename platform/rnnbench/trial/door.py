@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnbench.base.errors import RnnbenchError, TrialDiverged, TrialsApart, TrialTimeout
+from rnnbench.base.errors import RanksLostError, RnnbenchError, TrialDiverged, TrialsApart, TrialTimeout
 from rnnbench.base.files import is_disk_full
 from rnnbench.base.machine import keep_freed_memory, processor, return_freed_memory
 from rnnbench.base.secrets import redact
@@ -115,19 +115,22 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
         status, error = "diverged", str(diverged)
     except TrialTimeout as timeout:
         error, category = str(timeout), "timeout"
+    except RanksLostError as lost:
+        error, category = str(lost), lost.category
     except RnnbenchError as refused:
         error, category = str(refused), "error"
     except Exception as failure:  # noqa: BLE001 - the worker's border: whatever it is, it is recorded with its traceback
         if is_disk_full(failure):
             status = "interrupted"
-        category = _category(failure)
+        category = category_of(failure)
         error = redact(traceback.format_exc(), os.environ)[-MAX_TRACEBACK_CHARS:]
     outcome["peak_memory_bytes"] = _peak_memory_bytes()
     finished = {"kind": "finished", "status": status, "error": error, "category": category, "key": job.key, "attempt": job.attempt}
     return {**finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
 
 
-def _category(failure: Exception) -> str:
+def category_of(failure: Exception) -> str:
+    """What an exception that nobody expected is recorded as: disk_full, oom or error."""
     if is_disk_full(failure):
         return "disk_full"
     words = str(failure).lower()
@@ -166,8 +169,9 @@ def _log_beside(folder: Path) -> Iterator[None]:
 
 
 def _surroundings(job: Job) -> dict[str, Any]:
+    how = {"mode": "data_parallel", "workers": job.workers} if job.workers > 1 else {"mode": "single"}
     return {
-        "mode": "single",
+        **how,
         "device": "cpu",
         "threads": job.threads,
         "host": socket.gethostname(),

@@ -149,10 +149,7 @@ class Trainer:
         self.module.train()
         for rows in batches[partial.batches :]:
             self._pulse.beat()
-            self.clear_gradients()
-            loss = self.module.training_step(train.rows(rows), partial.batches)
-            loss.backward()
-            self.follow(loss.detach(), len(rows))
+            self.descend(train, rows)
             partial.train_s = before_s + self._pulse.clock() - started
             self.after_batch(self)
         return self.end_epoch(len(train), evaluate(self.module, validation, self._pulse))
@@ -174,6 +171,14 @@ class Trainer:
             self.module.carried = self.partial.carried
         order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
         return self.module.plan_epoch(train, batch_size, order)
+
+    def descend(self, train: Batch, rows: torch.Tensor) -> None:
+        """Goes a step down the gradient of the mean loss of some rows."""
+        assert self.partial is not None, "an epoch has been started"
+        self.clear_gradients()
+        loss = self.module.training_step(train.rows(rows), self.partial.batches)
+        loss.backward()
+        self.follow(loss.detach(), len(rows))
 
     def clear_gradients(self) -> None:
         """Before a backward pass: what `zero_grad` does, which asks the profiler about it each time."""

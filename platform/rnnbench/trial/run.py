@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
+from rnnbench.trial.parallel import ParallelTrainer
 from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.pulse import Pulse
+from rnnbench.trial.ranks import gathered
 from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.trained import save_trained, start_from
 from rnnbench.trial.watchdog import guarded
@@ -77,12 +79,16 @@ class Attempt:
 
     def run(self, *, alone: bool) -> dict[str, Any]:
         """Trains alone; see `run_trial`."""
-        with guarded([self.job]) if alone else nullcontext(lambda: None) as self.pulse.alive:
+        with guarded([self.job]) if alone else nullcontext(lambda: None) as self.pulse.alive, ExitStack() as stack:
+            team = stack.enter_context(gathered(self.job, alone=alone)) if self.job.workers > 1 else None
             data = read_data(self.job.spec, self.job.paths())
             trainer = self.continued(data)
             limit = self.job.limits.max_seconds
             self.pulse.deadline = math.inf if limit is None else self.started + limit - self.earlier_s
             try:
+                if team is not None and not self.is_at_end(trainer):
+                    assert isinstance(trainer, ParallelTrainer), "as it was made"
+                    stack.enter_context(team.start(trainer, self.pulse))
                 while not self.is_at_end(trainer):
                     self.tell(trainer, trainer.run_epoch(data.splits["train"], data.splits["validation"]))
                     self.save_when_due(trainer)
@@ -125,7 +131,8 @@ class Attempt:
         if fresh and (source := self.job.spec.parameters.get(INIT_FROM)) is not None:
             assert self.job.init_from is not None, "a job says where the model is that its trial starts from"
             start_from(module, Path(self.job.init_from), str(source))
-        return Trainer(
+        kind = ParallelTrainer if self.job.workers > 1 else Trainer
+        return kind(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
         )
 
