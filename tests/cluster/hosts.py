@@ -60,7 +60,7 @@ class Host:
 
     def end(self) -> None:
         """Ends every process of this host."""
-        for how, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
+        for how, patience_s in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
             deadline = time.monotonic() + patience_s
             for pid in self._pids():
                 try:

@@ -67,7 +67,7 @@ def documented_ports() -> set[int]:
     """Those of the table in docs/deployment.md, ranges spread out."""
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     found: set[int] = set()
-    for first, last in re.findall(r"^\| (\d+)(?:-(\d+))? \|", text, re.MULTILINE):
+    for first, last in re.findall(r"^ *\| (\d+)(?:-(\d+))? \|", text, re.MULTILINE):
         found |= set(range(int(first), int(last or first) + 1))
     return found
 
