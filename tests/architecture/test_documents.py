@@ -14,7 +14,8 @@ from rnnbench.task.catalogue import list_tasks
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-PAGES = ("docs/data.md", "docs/models.md", "docs/results.md", "docs/reliability.md")
+PAGES = ("docs/data.md", "docs/models.md", "docs/results.md", "docs/reliability.md", "docs/deployment.md", "docs/security.md")
+DEPLOYMENT = ("deploy/README.md", "deploy/compose/README.md")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
@@ -47,7 +48,7 @@ def test_every_distribution_is_in_the_guide(kind: str) -> None:
 def test_links_of_the_documents_lead_somewhere() -> None:
     import re
 
-    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md", *PAGES):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md", *PAGES, *DEPLOYMENT):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"

@@ -6,6 +6,7 @@ claimed long before it runs, and a restart is a new Tuner over what is pending.
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import logging
@@ -198,6 +199,11 @@ class RayExecutor:
                 ),
             ).fit()
         finally:
+            # Ray ends a process that lets go of one of its objects while another thread shuts it down: Tune's, which refer to each other,
+            # go first.
+            gc.collect()
+            if not is_private:
+                ray.shutdown()  # nothing to wait for: its processes stay
             _ending.start(ray.shutdown, functools.partial(shutil.rmtree, scratch, ignore_errors=True))
 
     def _require_room(self, nodes: Sequence[Mapping[str, Any]]) -> None:
