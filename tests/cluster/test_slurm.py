@@ -1,0 +1,173 @@
+"""`rnnbench submit slurm` on a real Slurm of this machine: to the end, pre-empted, cancelled, drained, refused."""
+
+import json
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.box import Box, missing_programs, run_box
+
+MISSING = missing_programs()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs a Slurm: {', '.join(MISSING)} not on the path, see make cluster-tools"),
+]
+COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
+TWELVE = """\
+task: sequential_digits
+cells: [lstm]
+search: {method: random, num_samples: 12, seed: 0}
+budget: {max_epochs: 1}
+space:
+  network.hidden_size: {choice: [4, 8]}
+  optimizer.lr: {loguniform: [1e-3, 1e-2]}
+  training.batch_size: 128
+"""
+# Some seconds a trial, so that there is a half way.
+SLOWER = ["--set", "budget.max_epochs=6", "--set", "training.batch_size=16"]
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A Slurm with two nodes."""
+    with run_box(tmp_path_factory.mktemp("box")) as box:
+        yield box
+
+
+def run(box: Box, folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """rnnbench in a folder that holds the sweep's file."""
+    (folder / "twelve.yaml").write_text(TWELVE)
+    done = subprocess.run([*COMMAND, *arguments], cwd=folder, env=box.environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr + done.stdout
+    return done
+
+
+def submit(box: Box, folder: Path, *arguments: str) -> str:
+    """Submits the sweep of twelve trials; gives the job's number."""
+    words = run(box, folder, "submit", "slurm", "twelve.yaml", *arguments).stdout
+    assert words.startswith("submitted twelve as slurm job ")
+    return words.split("\n")[0].rpartition(" ")[2]
+
+
+def status(box: Box, folder: Path) -> dict[str, Any]:
+    """The document of `status --json`."""
+    document = json.loads(run(box, folder, "status", "twelve", "--json").stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def log(folder: Path, job: str) -> str:
+    """What a job wrote, in the submission's folder."""
+    return (folder / "runs" / "submissions" / "twelve" / f"slurm-{job}.log").read_text()
+
+
+def wait_for_trials(box: Box, folder: Path, number: int) -> None:
+    """Waits until some trials have completed, but not all."""
+    box.wait(lambda: status(box, folder)["completed"] >= number, f"{number} trials have completed")
+    assert status(box, folder)["completed"] < 12
+
+
+def assert_every_trial_completed_once(folder: Path) -> None:
+    """Twelve trials, each with one attempt that completed; every other attempt was interrupted."""
+    with sqlite3.connect(folder / "runs" / "rnnbench.db") as ledger:
+        attempts = ledger.execute("select trial_key, status from attempts").fetchall()
+    ledger.close()
+    completed = [key for key, how in attempts if how == "completed"]
+    assert len(completed) == len(set(completed)) == 12
+    assert {how for _, how in attempts} <= {"completed", "interrupted"}
+
+
+def test_two_nodes_run_a_sweep_of_twelve_trials_to_the_end(box: Box, tmp_path: Path) -> None:
+    job = submit(box, tmp_path, "--nodes", "2", "--cpus-per-node", "2", "--time", "10")
+    folder = tmp_path / "runs" / "submissions" / "twelve"
+    token = folder / f".token-{job}"
+    box.wait(token.exists, "the job has a token")
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    box.wait_for_state(job, "COMPLETED", "FAILED", "CANCELLED")
+    assert box.state(job) == "COMPLETED", log(tmp_path, job)
+    assert "Ray has 2 of 2 nodes" in log(tmp_path, job)
+    document = status(box, tmp_path)
+    assert (document["status"], document["planned"], document["completed"]) == ("completed", 12, 12)
+    assert [(one["kind"], one["job"], one["state"]) for one in document["submissions"]] == [("slurm", job, "COMPLETED")]
+    assert f"slurm job {job}" in run(box, tmp_path, "status", "twelve").stdout
+    assert_every_trial_completed_once(tmp_path)
+    assert not token.exists()
+    assert not list(Path("/tmp").glob(f"rnnbench-{job}-*"))
+
+
+def test_a_job_pre_empted_half_way_saves_is_queued_again_and_goes_on_with_every_trial_once(box: Box, tmp_path: Path) -> None:
+    job = submit(box, tmp_path, "--nodes", "2", "--cpus-per-node", "2", "--time", "10", "--partition", "low", *SLOWER)
+    box.wait_for_state(job, "RUNNING")
+    box.wait((tmp_path / "runs" / "rnnbench.db").exists, "the sweep has started")
+    wait_for_trials(box, tmp_path, 3)
+    words = ["--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
+    more_important = box.ask("sbatch", "--parsable", *words)
+    box.wait_for_state(more_important, "COMPLETED")
+    before = status(box, tmp_path)["completed"]
+    assert box.restarts(job) == 1
+    assert 3 <= before < 12
+    box.wait_for_state(job, "COMPLETED", "FAILED", "CANCELLED")
+    assert box.state(job) == "COMPLETED", log(tmp_path, job)
+    assert f"12 trials planned, {before} already done" in log(tmp_path, job)
+    assert "saved; queued again" in log(tmp_path, job)
+    assert status(box, tmp_path)["completed"] == 12
+    assert_every_trial_completed_once(tmp_path)
+
+
+def test_a_cancelled_job_is_not_queued_again_and_the_next_submission_goes_on(box: Box, tmp_path: Path) -> None:
+    job = submit(box, tmp_path, "--cpus-per-node", "2", "--time", "10", *SLOWER)
+    box.wait((tmp_path / "runs" / "rnnbench.db").exists, "the sweep has started")
+    wait_for_trials(box, tmp_path, 2)
+    box.ask("scancel", job)
+    box.wait_for_state(job, "CANCELLED")
+    box.wait(lambda: job not in box.ask("squeue", "--noheader", "--format=%i").split(), "the job has ended", 60)
+    assert box.restarts(job) == 0
+    document = status(box, tmp_path)
+    assert document["submissions"][0]["state"] == "CANCELLED"
+    assert document["completed"] < 12
+    again = submit(box, tmp_path, "--cpus-per-node", "2", "--time", "10", *SLOWER)
+    box.wait_for_state(again, "COMPLETED", "FAILED", "CANCELLED")
+    assert box.state(again) == "COMPLETED", log(tmp_path, again)
+    assert [one["state"] for one in status(box, tmp_path)["submissions"]] == ["CANCELLED", "COMPLETED"]
+    assert_every_trial_completed_once(tmp_path)
+
+
+def test_with_a_node_drained_one_node_is_enough_and_two_wait_with_the_reason_in_the_status(box: Box, tmp_path: Path) -> None:
+    box.ask("scontrol", "update", "NodeName=node1", "State=DRAIN", "Reason=test")
+    try:
+        both = submit(box, tmp_path, "--nodes", "2", "--cpus-per-node", "1")
+        words = run(box, tmp_path, "status", "twelve").stdout
+        assert "submitted, nothing recorded yet" in words
+        box.wait(lambda: "PENDING (" in run(box, tmp_path, "status", "twelve").stdout, "the status says why the job waits")
+        assert status(box, tmp_path)["status"] == "submitted"
+        box.ask("scancel", both)
+        one = submit(box, tmp_path, "--cpus-per-node", "2")
+        box.wait_for_state(one, "COMPLETED", "FAILED", "CANCELLED")
+        assert " on node2, " in log(tmp_path, one)
+        assert status(box, tmp_path)["completed"] == 12
+    finally:
+        box.ask("scontrol", "update", "NodeName=node1", "State=RESUME")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--partition", "nowhere"], "invalid partition specified: nowhere"),
+        (["--time", "10-0"], "--time 10-0 is longer than the partition allows (low 1:00:00)"),
+        (["--time", "61", "--partition", "low,high"], "(high 1:00:00, low 1:00:00)"),
+        (["--nodes", "3"], "Slurm refuses the job: "),
+        (["--sbatch", "account=nobody", "--sbatch", "qos=unheard"], "Slurm refuses the job: "),
+    ],
+)
+def test_what_slurm_would_not_run_is_one_line_and_leaves_nothing(box: Box, tmp_path: Path, options: list[str], said: str) -> None:
+    done = run(box, tmp_path, "submit", "slurm", "twelve.yaml", *options, code=2)
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+    assert not box.ask("squeue", "--noheader", "--name=rnnbench-twelve")
