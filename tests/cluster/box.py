@@ -117,7 +117,9 @@ def run_box(folder: Path) -> Iterator[Box]:
 
 def nodes_are_idle(box: Box) -> bool:
     """Whether both nodes answer and nothing runs on them."""
-    done = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%N %t"], env=box.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sinfo", "--noheader", "--Node", "--format=%N %t"], env=box.environment, capture_output=True, text=True, check=False
+    )
     return set(done.stdout.split("\n")) - {""} == {"node1 idle", "node2 idle"}
 
 

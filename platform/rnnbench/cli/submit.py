@@ -49,7 +49,8 @@ def slurm(
     time: Annotated[str | None, typer.Option(help="Time limit as Slurm writes it: 90, 8:00:00, 2-12.", show_default=False)] = None,
     partition: Annotated[str | None, typer.Option(help="Partition (default: the site's).", show_default=False)] = None,
     array: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="So many jobs that share the sweep, without Ray; needs PostgreSQL.", show_default=False)
+        int | None,
+        typer.Option(min=1, max=10_000, help="So many jobs that share the sweep, without Ray; needs PostgreSQL.", show_default=False),
     ] = None,
     sbatch: Annotated[
         list[str] | None, typer.Option("--sbatch", metavar="KEY=VALUE", help="One more option of sbatch: account=physics, mem=16G.")
@@ -106,7 +107,9 @@ def kuberay(
     namespace: Annotated[str, typer.Option(help="Namespace.")] = "rnnbench",
     image: Annotated[str, typer.Option(help="Image with rnnbench.")] = "rnnbench:latest",
     claim: Annotated[str, typer.Option(help="Volume claim for the results, one that every node can write.")] = "rnnbench-runs",
-    secret: Annotated[str, typer.Option(help="Secret whose values become environment variables (PGPASSWORD); may be missing.")] = "rnnbench",
+    secret: Annotated[
+        str, typer.Option(help="Secret whose values become environment variables (PGPASSWORD); may be missing.")
+    ] = "rnnbench",  # noqa: S107 - the name of one
     name: NameOption = None,
     changes: SetOption = None,
     num_samples: SamplesOption = None,

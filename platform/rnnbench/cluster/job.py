@@ -41,7 +41,9 @@ class SweepJob:
             InputError: an address holds one; the text says where else it goes.
         """
         if self.db is not None and redact(self.db, {}) != self.db:
-            raise InputError("--db holds a password, which would stand in the job's script: leave it out of the address and put it into ~/.pgpass")
+            raise InputError(
+                "--db holds a password, which would stand in the job's script: leave it out of the address and put it into ~/.pgpass"
+            )
         if self.tracking_uri is not None and redact(self.tracking_uri, {}) != self.tracking_uri:
             raise InputError(
                 "--tracking-uri holds a password, which would stand in the job's script: leave it out of the address and set "

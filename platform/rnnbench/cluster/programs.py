@@ -42,7 +42,14 @@ def run_program(
         raise ProgramMissing(f"{arguments[0]} is not on the path of this machine")
     try:
         return subprocess.run(
-            [path, *arguments[1:]], cwd=cwd, input=given or "", capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
+            [path, *arguments[1:]],
+            cwd=cwd,
+            input=given or "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise InputError(f"{arguments[0]} did not answer within {timeout_s:.3g} s") from error

@@ -59,12 +59,15 @@ class SlurmRequest:
             raise InputError(f"--partition is {printable(self.partition)!r}, must be a partition's name (letters, digits, . _ - ,)")
         if self.time is not None and not _TIME.fullmatch(self.time):
             raise InputError(
-                f"--time is {printable(self.time)!r}, must be minutes, [hours:]minutes:seconds or days-hours[:minutes[:seconds]]: 90, 1:30:00, 2-12"
+                f"--time is {printable(self.time)!r}, must be minutes, [hours:]minutes:seconds or days-hours[:minutes[:seconds]]: "
+                "90, 1:30:00, 2-12"
             )
         for option in self.options:
             key, equals, value = option.partition("=")
             if not _OPTION.fullmatch(key) or (equals and not _VALUE.fullmatch(value)):
-                raise InputError(f"--sbatch {printable(option)!r} must be KEY=VALUE of sbatch, without spaces or quotes: account=physics, mem=16G")
+                raise InputError(
+                    f"--sbatch {printable(option)!r} must be KEY=VALUE of sbatch, without spaces or quotes: account=physics, mem=16G"
+                )
             if key in _OURS:
                 raise InputError(f"--sbatch {key}: the script says that itself; it has an option of its own, or must stay as it is")
         if self.array is not None:
@@ -143,7 +146,9 @@ def try_time(request: SlurmRequest) -> None:
     limits = {words[0].rstrip("*"): words[1] for words in lines if len(words) == 2 and _TIME.fullmatch(words[1])}
     if limits and len(limits) == len(lines) and all(minutes(request.time) > minutes(limit) for limit in limits.values()):
         said = ", ".join(f"{name} {limit}" for name, limit in sorted(limits.items()))
-        raise InputError(f"--time {request.time} is longer than the partition allows ({said}); ask for less: a sweep that ran out of time goes on")
+        raise InputError(
+            f"--time {request.time} is longer than the partition allows ({said}); ask for less: a sweep that ran out of time goes on"
+        )
 
 
 def minutes(time: str) -> float:
