@@ -72,7 +72,7 @@ def slurm(
     Example: rnnbench submit slurm lstm --nodes 2 --cpus-per-node 16 --time 8:00:00 --partition long
     """
     from rnnbench.cluster.programs import ProgramMissing
-    from rnnbench.cluster.slurm import SlurmRequest, render_script, submit_script, try_script, try_time
+    from rnnbench.cluster.slurm import SlurmRequest, render_script, submit_script, try_time
     from rnnbench.cluster.submission import Submission
 
     request = SlurmRequest(nodes, cpus_per_node, gpus_per_node, time, partition, array, sbatch or (), _read_setup(setup))
@@ -84,15 +84,13 @@ def slurm(
         _show(script, ["sbatch", str(place)], place.parent)
         return
     try:
-        try_script(script)
         try_time(request)
+        _write(place, script)
+        number = submit_script(place)
     except ProgramMissing as error:
         raise _left(place, script, f"sbatch {shlex.quote(str(place))}", error) from None
-    _write(place, script)
-    try:
-        number = submit_script(place)
     except BaseException:
-        place.unlink()
+        _remove(job, place)
         raise
     _record(job, Submission("slurm", number, _now().isoformat(), str(place)))
 
@@ -136,13 +134,13 @@ def kuberay(
     if dry_run:
         _show(manifest, ["kubectl", "apply", "-f", str(place)], None)
         return
-    _write(place, manifest)
     try:
+        _write(place, manifest)
         apply_manifest(place)
     except ProgramMissing as error:
         raise _left(place, manifest, f"kubectl apply -f {shlex.quote(str(place))}", error) from None
     except BaseException:
-        place.unlink()
+        _remove(job, place)
         raise
     _record(job, Submission("kuberay", label, _now().isoformat(), str(place), {"namespace": namespace}))
 
@@ -179,16 +177,14 @@ def ray(
     if dry_run:
         _show(script, submit_command(request, place.parent, label), None)
         return
-    _write(place, script)
-    _write(place.with_name("sweep.yaml"), job.text)
     try:
+        _write(place, script)
+        _write(place.with_name("sweep.yaml"), job.text)
         submit_folder(request, place.parent, label)
     except ProgramMissing as error:
         raise _left(place, script, shlex.join(submit_command(request, place.parent, label)), error) from None
     except BaseException:
-        for made in (place, place.with_name("sweep.yaml")):
-            made.unlink()
-        place.parent.rmdir()
+        _remove(job, place, place.with_name("sweep.yaml"))
         raise
     _record(job, Submission("ray", label, _now().isoformat(), str(place.parent), {"address": address}))
 
@@ -270,6 +266,20 @@ def _write(path: Path, text: str) -> None:
         write_atomic(path, text)
     except PermissionError as error:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}); choose another results folder with --home") from error
+
+
+def _remove(job: "SweepJob", *files: Path) -> None:
+    """Takes the files of a job that was refused away again, and the folders that are empty then."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in files[0].parents:
+        if folder == job.home.path.parent:
+            return
+        try:
+            folder.rmdir()
+        except OSError:  # other files are there, or it was never made
+            if folder.exists():
+                return
 
 
 def _show(text: str, words: list[str], folder: Path | None) -> None:

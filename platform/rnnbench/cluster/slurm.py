@@ -119,18 +119,6 @@ def render_script(job: SweepJob, request: SlurmRequest, cwd: Path) -> str:
     )
 
 
-def try_script(script: str) -> None:
-    """Asks Slurm whether it would take a script; nothing is submitted.
-
-    Raises:
-        ProgramMissing: there is no sbatch here.
-        InputError: Slurm would refuse it; the text says why.
-    """
-    done = run_program(["sbatch", "--test-only"], given=script)
-    if done.returncode:
-        raise InputError(f"Slurm refuses the job: {complaint(done)}")
-
-
 def try_time(request: SlurmRequest) -> None:
     """Compares the time limit with the partition's: most sites accept a job that never starts for that reason.
 
