@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.box import Box, missing_programs, run_box
+from tests.unit.cluster.jobs import write_program
 
 MISSING = missing_programs()
 pytestmark = [
@@ -110,8 +111,11 @@ def test_two_nodes_run_a_sweep_of_twelve_trials_to_the_end(box: Box, tmp_path: P
     assert not list(Path("/tmp").glob(f"rnnbench-{job}-*"))
 
 
-def test_a_job_pre_empted_half_way_saves_is_queued_again_and_goes_on_with_every_trial_once(box: Box, tmp_path: Path) -> None:
-    job = submit(box, tmp_path, "--nodes", "2", "--cpus-per-node", "2", "--time", "10", "--partition", "low", *SLOWER)
+@pytest.mark.parametrize(("partition", "nodes"), [("low", 2), ("hard", 1)], ids=["told before", "without a word"])
+def test_a_job_pre_empted_half_way_is_queued_again_and_goes_on_with_every_trial_once(
+    box: Box, tmp_path: Path, partition: str, nodes: int
+) -> None:
+    job = submit(box, tmp_path, "--nodes", str(nodes), "--cpus-per-node", "2", "--time", "10", "--partition", partition, *SLOWER)
     box.wait_for_state(job, "RUNNING")
     wait_for_trials(box, tmp_path, 3)
     words = ["--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
@@ -123,7 +127,8 @@ def test_a_job_pre_empted_half_way_saves_is_queued_again_and_goes_on_with_every_
     box.wait_for_state(job, "COMPLETED", "FAILED", "CANCELLED")
     assert box.state(job) == "COMPLETED", log(tmp_path, job)
     assert f"12 trials planned, {before} already done" in log(tmp_path, job)
-    assert "saved; queued again" in log(tmp_path, job)
+    # Slurm itself queues a job again that it ends without a word.
+    assert ("saved; queued again" in log(tmp_path, job)) is (partition == "low")
     assert status(box, tmp_path)["completed"] == 12
     assert_every_trial_completed_once(tmp_path)
 
@@ -160,6 +165,20 @@ def test_with_a_node_drained_one_node_is_enough_and_two_wait_with_the_reason_in_
         assert status(box, tmp_path)["completed"] == 12
     finally:
         box.ask("scontrol", "update", "NodeName=node1", "State=RESUME")
+
+
+def test_each_job_of_an_array_joins_the_sweep_and_the_status_counts_them(box: Box, tmp_path: Path) -> None:
+    """What a job runs is another rnnbench, which notes its words: no PostgreSQL need be there."""
+    write_program(tmp_path / "bin", "rnnbench", f'printf "%s\\n" "$*" >>{tmp_path}/"words-$SLURM_ARRAY_TASK_ID"')
+    (tmp_path / "setup.sh").write_text(f'PATH={tmp_path}/bin:"$PATH"\n')
+    options = ["--array", "3", "--db", "postgresql://nobody@localhost/nothing", "--cpus-per-node", "1"]
+    job = submit(box, tmp_path, *options, "--setup", "setup.sh")
+    box.wait(lambda: set(box.state(job).split()) == {"COMPLETED"}, "all jobs of the array have ended")
+    words = [(tmp_path / f"words-{number}").read_text() for number in range(3)]
+    assert len(set(words)) == 1
+    assert words[0].rstrip().endswith(f"--db postgresql://nobody@localhost/nothing --home {tmp_path}/runs --join")
+    assert len(list((tmp_path / "runs" / "submissions" / "twelve").glob(f"slurm-{job}_*.log"))) == 3
+    assert status(box, tmp_path)["submissions"][0]["state"] == "3 COMPLETED"
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,14 @@ def status(
 
             output().print(score_table(_with_values(ledger, name)))
     except UnknownNameError:
+        from rnnbench.base.secrets import redact
+
         if not submissions:
             raise
         if as_json:
             print_json(_only_submitted(name) | {"submissions": submissions})
             return
-        output().print(f"{name}: submitted, nothing recorded yet", markup=False)
+        output().print(f"{name}: submitted, nothing recorded yet in {redact(db, {}) if db else place.path}", markup=False, soft_wrap=True)
     for one in submissions:
         output().print(f"{one['kind']} job {one['job']}, {one['at'][:16]}: {one['state']}", markup=False, soft_wrap=True)
 

@@ -142,6 +142,11 @@ def kuberay(
     except BaseException:
         _remove(job, place)
         raise
+    if job.db is None:
+        words = (
+            "without --db the ledger lies on the claim: `rnnbench status` shows the job's state from here, and not what the sweep has done"
+        )
+        people().print(words, markup=False, soft_wrap=True)
     _record(job, Submission("kuberay", label, _now().isoformat(), str(place), {"namespace": namespace}))
 
 
@@ -302,4 +307,5 @@ def _record(job: "SweepJob", submission: "Submission") -> None:
     console = output()
     console.print(f"submitted {job.sweep} as {submission.kind} job {submission.job}", markup=False, soft_wrap=True)
     console.print(f"script and log: {submission.script}", markup=False, soft_wrap=True)
-    console.print(f"how it stands:  {command()} status {job.sweep}{home_flag(job.home)}", markup=False, soft_wrap=True)
+    db = "" if job.db is None else f" --db {shlex.quote(job.db)}"
+    console.print(f"how it stands:  {command()} status {job.sweep}{home_flag(job.home)}{db}", markup=False, soft_wrap=True)
