@@ -54,12 +54,11 @@ test-faults: $(VENV)/.installed-test
 test-cluster: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v -ra tests/cluster $(ARGS)
 
-# Their services are not started: the tests run their own.
 cluster-tools:
 	@if [ "$$(id -u)" != 0 ]; then echo "make: cluster-tools installs packages, which only root may: sudo make cluster-tools" >&2; exit 1; fi
 	@if ! command -v apt-get >/dev/null; then echo "make: no apt-get here; install by hand: $(CLUSTER_TOOLS)" >&2; exit 1; fi
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends $(CLUSTER_TOOLS)
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(CLUSTER_TOOLS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

@@ -34,7 +34,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=sched_min_interval=0
+SchedulerParameters=sched_min_interval=0,sched_interval=2,bf_interval=2
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
@@ -73,14 +73,14 @@ class Box:
         words = self.ask("scontrol", "--oneliner", "show", "job", job).split()
         return next(int(word.partition("=")[2]) for word in words if word.startswith("Restarts="))
 
-    def wait(self, what: Callable[[], bool], words: str, patience_s: float = 120.0) -> None:
+    def wait(self, what: Callable[[], bool], words: str, patience_s: float = 240.0) -> None:
         """Waits until something holds."""
         deadline = time.monotonic() + patience_s
         while not what():
             assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {words}\n{self.ask('squeue', '--states=all')}"
             time.sleep(0.3)
 
-    def wait_for_state(self, job: str, *states: str, patience_s: float = 120.0) -> None:
+    def wait_for_state(self, job: str, *states: str, patience_s: float = 240.0) -> None:
         """Waits until a job has one of some states."""
         self.wait(lambda: self.state(job) in states, f"job {job} is {' or '.join(states)}", patience_s)
 

@@ -18,6 +18,7 @@ from tests.unit.cluster.jobs import write_program
 MISSING = missing_programs()
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(MISSING), reason=f"needs a Slurm: {', '.join(MISSING)} not on the path, see make cluster-tools"),
 ]
 COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnbench.base.version import __version__
 from rnnbench.cli.options import DbOption, HomeOption, TrackingOption, command, home_at, home_flag, open_ledger, output, people
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def kuberay(
     memory_per_node: Annotated[str, typer.Option(help="Memory of each pod.")] = "8Gi",
     time: Annotated[int | None, typer.Option(min=1, help="Time limit in minutes.", show_default=False)] = None,
     namespace: Annotated[str, typer.Option(help="Namespace.")] = "rnnbench",
-    image: Annotated[str, typer.Option(help="Image with rnnbench.")] = "rnnbench:latest",
+    image: Annotated[str, typer.Option(help="Image with rnnbench.")] = f"rnnbench:{__version__}",
     claim: Annotated[str, typer.Option(help="Volume claim for the results, one that every node can write.")] = "rnnbench-runs",
     secret: Annotated[
         str, typer.Option(help="Secret whose values become environment variables (PGPASSWORD); may be missing.")

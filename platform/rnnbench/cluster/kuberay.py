@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnbench.base.errors import InputError
 from rnnbench.base.names import printable
+from rnnbench.base.version import __version__
 from rnnbench.cluster.job import SweepJob
 from rnnbench.cluster.programs import complaint, run_program
 from rnnbench.cluster.render import render
@@ -41,7 +42,7 @@ class KubeRayRequest:
     gpus_per_node: int = 0
     memory_per_node: str = "8Gi"
     namespace: str = "rnnbench"
-    image: str = "rnnbench:latest"
+    image: str = f"rnnbench:{__version__}"
     claim: str = "rnnbench-runs"
     secret: str = "rnnbench"  # noqa: S105 - the name of one
     seconds: int | None = None

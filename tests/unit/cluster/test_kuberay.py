@@ -45,7 +45,7 @@ def test_nobody_gets_in_without_the_token_and_nothing_runs_as_root_or_without_li
     assert [group[name] for name in ("replicas", "minReplicas", "maxReplicas")] == [3, 3, 3]
     for pod in [*pods(rayjob), rayjob["spec"]["submitterPodTemplate"]["spec"]]:
         assert pod["securityContext"]["runAsNonRoot"] is True
-        for container in pod["containers"]:
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
             assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
     limits = [pod["containers"][0]["resources"]["limits"] for pod in pods(rayjob)]
