@@ -138,6 +138,18 @@ def test_the_job_ends_as_the_sweep_did(tmp_path: Path, code: int) -> None:
     assert not (tmp_path / "scontrol.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [("slurm_requeue error: Job is pending execution", 0), ("slurm_requeue error: Access/permission denied", 143)]
+)
+def test_a_job_that_slurm_does_not_queue_again_says_so_unless_slurm_was_faster(tmp_path: Path, words: str, code: int) -> None:
+    request = with_program(tmp_path, "kill -USR1 $PPID; sleep 0.1; exit 143")
+    write_program(tmp_path / "bin", "scontrol", f"echo '{words}' >&2; exit 1")
+    process = start(tmp_path, render_script(sweep_job(tmp_path), request, tmp_path))
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert (f"does not queue the job again ({words})" in said) is bool(code)
+
+
 def test_a_job_that_never_gets_further_is_not_queued_for_ever(tmp_path: Path) -> None:
     request = with_program(tmp_path, "kill -USR1 $PPID; sleep 0.1; exit 143")
     process = start(tmp_path, render_script(sweep_job(tmp_path), request, tmp_path), SLURM_RESTART_COUNT="200")
