@@ -19,7 +19,10 @@ USABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help install sweep test test-all test-faults check docs bench clean
+# Debian's packages, for tests/cluster.
+CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql
+
+.PHONY: help install sweep test test-all test-faults test-cluster cluster-tools check docs bench clean
 
 help:
 	@echo "make install    rnnbench into $(VENV)"
@@ -27,6 +30,8 @@ help:
 	@echo "make test       every test that takes seconds"
 	@echo "make test-all   every test"
 	@echo "make test-faults  the fault list: processes killed, disks full, servers down; see docs/reliability.md"
+	@echo "make test-cluster   sweeps on real schedulers, a Slurm in a box among them; what is missing is skipped and says so"
+	@echo "make cluster-tools  the programs that test-cluster needs, from Debian's packages; root only"
 	@echo "make check      style, types, layers, and documents in step with the code"
 	@echo "make docs       docs/cells.md from the cells themselves"
 	@echo "make bench      how fast the cells and whole sweeps are here; takes an hour"
@@ -45,6 +50,15 @@ test-all: $(VENV)/.installed-test
 
 test-faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v tests/faults --long $(ARGS)
+
+test-cluster: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -v -ra tests/cluster $(ARGS)
+
+cluster-tools:
+	@if [ "$$(id -u)" != 0 ]; then echo "make: cluster-tools installs packages, which only root may: sudo make cluster-tools" >&2; exit 1; fi
+	@if ! command -v apt-get >/dev/null; then echo "make: no apt-get here; install by hand: $(CLUSTER_TOOLS)" >&2; exit 1; fi
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(CLUSTER_TOOLS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

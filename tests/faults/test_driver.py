@@ -6,6 +6,7 @@ import os
 import pty
 import random
 import signal
+import sqlite3
 import subprocess
 import termios
 import time
@@ -268,3 +269,21 @@ def test_fault_21_a_pre_empted_job_is_requeued_and_goes_on(tmp_path: Path, long:
     run(tmp_path, "sweep", "small.yaml", "--executor", "inline")
     check_history(tmp_path, "small")
     assert result(tmp_path, "small") == result(reference, "small")
+
+
+def test_a_scheduler_that_ends_every_process_of_a_job_fails_no_trial(tmp_path: Path) -> None:
+    """What Slurm does to a cancelled job: SIGTERM to the driver, the workers and what watches them, all at once."""
+    (tmp_path / "endless.yaml").write_text(ENDLESS + "checkpoints: {every_seconds: 0.05}\n")
+    mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
+    driver = start(tmp_path, "sweep", "endless.yaml", "--executor", "local", extra=dict([mark.split("=")]))
+    harness.wait_for_epoch(tmp_path, driver, 20)
+    # Workers first: those that died of it would be seen before the driver knows that it is to stop.
+    for pid in sorted(harness.marked_processes(mark), reverse=True):
+        os.kill(pid, signal.SIGTERM)
+    _, words = driver.communicate(timeout=60)
+    assert driver.returncode == 128 + signal.SIGTERM, words
+    with contextlib.closing(sqlite3.connect(tmp_path / "runs" / "rnnbench.db")) as ledger:
+        attempts = {status for (status,) in ledger.execute("select status from attempts")}
+    # Handed back with what they had saved: the next run of the sweep goes on from there.
+    assert attempts == {"interrupted"}
+    assert harness.wait_until_gone(mark) == {}

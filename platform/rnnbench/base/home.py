@@ -46,6 +46,10 @@ class Home:
         """Where the folders of all trials are."""
         return self.path / "checkpoints"
 
+    def submissions(self, name: str) -> Path:
+        """Where the job files, records and logs of a sweep that was handed to a cluster are."""
+        return self.path / "submissions" / name
+
     def report_folder(self, name: str) -> Path:
         """Where a sweep's report is written."""
         return self.path / "reports" / name

@@ -8,7 +8,7 @@ import typer
 from rnnbench.base.errors import RnnbenchError
 from rnnbench.base.files import is_disk_full
 from rnnbench.base.log import start_logging
-from rnnbench.cli import bench, catalogue, compare, data, doctor, export, own, predict, results, services, storage, sweep, train
+from rnnbench.cli import bench, catalogue, compare, data, doctor, export, own, predict, results, services, storage, submit, sweep, train
 
 app = typer.Typer(
     name="rnnbench",
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (sweep, results, compare, predict, export, train, catalogue, data, services, storage, doctor, bench, own):
+for group in (sweep, submit, results, compare, predict, export, train, catalogue, data, services, storage, doctor, bench, own):
     group.register(app)
 
 

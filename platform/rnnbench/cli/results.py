@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rnnbench.base.errors import UnknownNameError
 from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_ledger, output, print_json
 
 if TYPE_CHECKING:
@@ -30,16 +31,52 @@ def status(
 
     Example: rnnbench status lstm --json
     """
-    with open_ledger(home_at(home), db) as ledger:
-        if as_json:
-            print_json(status_document(ledger, name))
-            return
-        from rnnbench.cli.live import score_table
+    place = home_at(home)
+    submissions = _submissions(place, name)
+    try:
+        with open_ledger(place, db) as ledger:
+            if as_json:
+                print_json(status_document(ledger, name) | {"submissions": submissions})
+                return
+            from rnnbench.cli.live import score_table
 
-        output().print(score_table(_with_values(ledger, name)))
-        for worker in list_workers(ledger, name):
-            words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
-            output().print(words, markup=False, soft_wrap=True)
+            output().print(score_table(_with_values(ledger, name)))
+            for worker in list_workers(ledger, name):
+                words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
+                output().print(words, markup=False, soft_wrap=True)
+    except UnknownNameError:
+        from rnnbench.base.secrets import redact
+
+        if not submissions:
+            raise
+        if as_json:
+            print_json(_only_submitted(name) | {"submissions": submissions})
+            return
+        output().print(f"{name}: submitted, nothing recorded yet in {redact(db, {}) if db else place.path}", markup=False, soft_wrap=True)
+    for one in submissions:
+        output().print(f"{one['kind']} job {one['job']}, {one['at'][:16]}: {one['state']}", markup=False, soft_wrap=True)
+
+
+def _submissions(place: "Home", name: str) -> list[dict[str, str]]:
+    """What was handed to queues, and where each stands there; a look into a folder where nothing was."""
+    from rnnbench.base.names import is_safe
+
+    if not is_safe(name) or not place.submissions(name).is_dir():
+        return []
+    from rnnbench.cluster.queues import read_states
+    from rnnbench.cluster.submission import list_submissions
+
+    found = list_submissions(place, name)
+    return [
+        {"kind": one.kind, "job": one.job, "at": one.at, "script": one.script, "state": state}
+        for one, state in zip(found, read_states(found), strict=True)
+    ]
+
+
+def _only_submitted(name: str) -> dict[str, Any]:
+    from rnnbench.sweep.scoreboard import status_json
+
+    return status_json(name, [], lambda _: [], str, 0.0) | {"status": "submitted"}
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -144,7 +181,6 @@ def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder:
     Raises:
         UnknownNameError: a sweep never ran; the text has the command that runs it.
     """
-    from rnnbench.base.errors import UnknownNameError
     from rnnbench.report.pages import write_report
     from rnnbench.report.study import Study
     from rnnbench.sweep.forecast import find

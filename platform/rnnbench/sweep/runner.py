@@ -207,6 +207,9 @@ class Runner:
         status = Status(event["status"])
         if category == "worker_killed":
             category, error = verdict_on(self.home.trial_folder(key), attempt) or (category, error)
+            if category == "worker_killed" and self.stop.reason == "terminate":
+                # Whoever ends this process has ended its workers too: a scheduler, a machine that goes down.
+                status = Status.INTERRUPTED
             if key in self._together:
                 # Nobody knows which of them it was: each goes on alone, and what happens then is its own.
                 status = Status.INTERRUPTED

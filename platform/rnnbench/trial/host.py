@@ -182,5 +182,7 @@ def _work(connection: socket.socket) -> NoReturn:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and a scheduler that ends a job, reach every process: the driver answers, and workers save when it asks for it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     serve(Path(sys.argv[1]), sys.argv[2:])

@@ -30,6 +30,7 @@ PLANNED = {
     "ui",
     "sync",
     "doctor",
+    "submit",
 }
 
 

@@ -172,6 +172,23 @@ def test_when_the_worker_of_a_group_dies_each_goes_on_alone_and_unblamed(tmp_pat
         assert {trial.failures for trial in ledger.trials("small")} == {0}
 
 
+@pytest.mark.parametrize(("reason", "failures"), [("terminate", 0), ("interrupt", 1)])
+def test_a_worker_that_dies_with_the_job_of_a_scheduler_is_no_failure_of_its_trial(
+    tmp_path: Path, home: Home, reason: str, failures: int
+) -> None:
+    with Ledger.open(home.ledger_url) as ledger:
+        runner = start(read_text(SMALL + "retries: 0", tmp_path), ledger, home)
+
+        def die(job: Job) -> dict[str, Any]:
+            runner.stop.request(reason)
+            return fail(job) | {"category": "worker_killed"}
+
+        runner.run(Fast(die))
+        tried = [trial for trial in ledger.trials("small") if trial.attempts]
+        assert [trial.failures for trial in tried] == [failures]
+        assert (tried[0].status in FINAL) is bool(failures)
+
+
 def test_what_a_process_finds_out_decides_how_the_others_of_its_shape_run() -> None:
     of = spec("peephole_lstm", {}, seed=0)
     said: list[str] = []

@@ -1,0 +1,1 @@
+"""Files for a Ray on hosts of your own."""
