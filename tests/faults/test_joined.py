@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MANY = SMALL.replace("num_samples: 3", "num_samples: 12").replace("max_epochs: 2", "max_epochs: 8")
 
 
-def test_fault_29_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgresql_address: str) -> None:
+def test_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgresql_address: str) -> None:
     from mlflow import MlflowClient
 
     ledger_url, tracking = (create_database(postgresql_address, f"joined_{name}") for name in ("ledger", "mlflow"))
