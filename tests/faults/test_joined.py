@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from rnnbench.ledger.records import FINAL, Status
 from rnnbench.ledger.store import Ledger
@@ -19,8 +20,6 @@ MANY = SMALL.replace("num_samples: 3", "num_samples: 12").replace("max_epochs: 2
 
 
 def test_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgresql_address: str) -> None:
-    from mlflow import MlflowClient
-
     ledger_url, tracking = (create_database(postgresql_address, f"joined_{name}") for name in ("ledger", "mlflow"))
     (tmp_path / "small.yaml").write_text(MANY)
     options = ("--db", ledger_url, "--tracking-uri", tracking, "--executor", "inline", "--join")
@@ -48,16 +47,20 @@ def test_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgres
                 *before, last = [attempt.status for attempt in attempts]
                 assert set(before) <= {Status.INTERRUPTED}
                 assert last in (Status.COMPLETED, Status.DIVERGED)
+            assert not any("MLflow does not answer" in words for _, _, words in ends), [words[-2000:] for _, _, words in ends]
+            # On a slow machine the sweep does not wait for MLflow's tables; whatever was delivered by then is not told twice.
+            run(tmp_path, "sync", "--db", ledger_url, "--tracking-uri", tracking)
             assert ledger.outbox_size() == 0
             assert ledger.leases.all() == []
             keys = {trial.key for trial in trials}
         assert (tmp_path / "runs" / "reports" / "small" / "report.html").exists()
-        client = MlflowClient(tracking_uri=tracking)
-        (experiment,) = client.search_experiments(filter_string="name = 'small'")
-        runs = client.search_runs([experiment.experiment_id], max_results=1000)
-        found = Counter(each.data.tags["rnnbench.key"] for each in runs)
+        engine = create_engine(tracking)
+        with engine.connect() as connection:
+            found = Counter(connection.scalars(text("SELECT value FROM tags WHERE key = 'rnnbench.key'")))
+            statuses = set(connection.scalars(text("SELECT status FROM runs")))
+        engine.dispose()
         assert found == Counter({**dict.fromkeys(keys, 1), "rnnbench.parent": 1})
-        assert {each.info.status for each in runs} <= {"FINISHED", "FAILED"}
+        assert statuses <= {"FINISHED", "FAILED"}
     finally:
         for worker in workers:
             kill(worker)
