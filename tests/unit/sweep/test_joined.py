@@ -62,7 +62,9 @@ def train(job: Job, record: Record) -> None:
 def joined(text: str, folder: Path, url: str, number: int, meanwhile: Callable[[], None] = lambda: None) -> list[Inventing]:
     """Runs a sweep to its end by so many runners at once, each with its own connection."""
     folder.mkdir()
-    home, executors, faults, ended = Home(folder), [Inventing(meanwhile) for _ in range(number)], [], []
+    home, executors = Home(folder), [Inventing(meanwhile) for _ in range(number)]
+    faults: list[BaseException] = []
+    ended: list[bool] = []
 
     def work(executor: Inventing) -> None:
         try:
