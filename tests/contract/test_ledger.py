@@ -214,3 +214,80 @@ def test_slots_that_are_not_drawn_stand_as_pending_trials(ledger: Ledger) -> Non
     ledger.draw_slot("one", 0, [spec(1), spec(2)], {})
     (standing,) = ledger.standings("one", (), lambda task: False)
     assert standing == LaneStanding("adding", "lstm", Counter({Status.PENDING: 6}), None, None)
+
+
+def holder(token: str) -> Holder:
+    return Holder(token, "host", 1, "")
+
+
+def test_a_sweep_is_held_by_one_alone_or_by_several_that_joined(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    assert ledger.leases.take("one", holder("a"), joined=True) is None
+    assert ledger.leases.take("one", holder("b"), joined=True) is None
+    refused = ledger.leases.take("one", holder("c"))
+    assert refused is not None
+    assert refused.holder.token == "a"
+    assert [lease.holder.token for lease in ledger.leases.of("one")] == ["a", "b"]
+    for token in ("a", "b"):
+        assert ledger.leases.drop("one", token)
+    assert ledger.leases.take("one", holder("c")) is None
+    refused = ledger.leases.take("one", holder("d"), joined=True)
+    assert refused is not None
+    assert refused.holder.token == "c"
+
+
+def test_a_lease_that_was_renewed_is_not_taken_for_gone(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    ledger.leases.take("one", holder("a"))
+    seen = ledger.leases.of("one")
+    ledger.leases.beat("one", "a", 1.0)
+    assert ledger.leases.take("one", holder("b"), gone=seen) is not None
+    assert not ledger.leases.drop("one", "a", seen[0].beats)
+    assert ledger.leases.take("one", holder("b"), gone=ledger.leases.of("one")) is None
+    assert ledger.leases.beat("one", "a", 1.0) is None
+
+
+def test_workers_side_by_side_count_the_wall_clock_once(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    for token in ("a", "b"):
+        ledger.leases.take("one", holder(token), joined=True)
+    for token, seconds in (("a", 5.0), ("b", 5.0), ("a", 5.0)):
+        ledger.leases.beat("one", token, seconds)
+    assert ledger.get_sweep("one").session_s == 10.0
+    ledger.leases.drop("one", "a")
+    ledger.leases.beat("one", "b", 2.0)
+    assert ledger.get_sweep("one").session_s == 12.0
+
+
+def test_only_what_runs_under_no_lease_is_released(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    for token in ("a", "b"):
+        ledger.leases.take("one", holder(token), joined=True)
+        ledger.claim("one", 1, token)
+    assert ledger.running("one") == {"a": 1, "b": 1}
+    assert ledger.release_running("one") == []
+    ledger.leases.drop("one", "a")
+    assert ledger.release_running("one") == KEYS[:1]
+    assert ledger.release_running("one", {"b"}) == KEYS[1:2]
+    assert ledger.running("one") == {}
+
+
+def test_decisions_that_do_not_know_of_others_are_not_taken(ledger: Ledger) -> None:
+    ledger.record_sweep(sweep(), SPECS)
+    ledger.claim("one", 2)
+    for key in KEYS[:2]:
+        ledger.record_finished(key, 1, Status.PAUSED, {"epochs": 1}, 1.0)
+    (first,) = ledger.record_decisions("one", [(KEYS[0], 1, "stopped", {})])
+    assert ledger.record_decisions("one", [(KEYS[1], 1, "stopped", {})]) == [first]
+    assert ledger.trials("one")[1].status == Status.PAUSED
+    (second,) = ledger.record_decisions("one", [(KEYS[1], 1, "promoted", {})], first.id)
+    assert (second.key, second.verdict) == (KEYS[1], "promoted")
+    assert ledger.trials("one")[1].status == Status.PENDING
+
+
+def test_a_turn_is_one_processs_at_a_time(ledger: Ledger, database_url: str) -> None:
+    with Ledger.open(database_url) as other:
+        with ledger.turn("mirror") as first, other.turn("mirror") as second, other.turn("else") as third:
+            assert (first, second, third) == (True, False, True)
+        with other.turn("mirror") as again:
+            assert again

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
-# How long the end of a sweep waits for MLflow: for one on this machine, which may still be making its database; for a server, whose
+# How long the end of a sweep waits for MLflow: for a database, whose tables this process may still be making; for a server, whose
 # slowness should not be the sweep's, a share of what the sweep took.
 FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 1.0, 0.02
 
@@ -322,7 +322,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
         if mirror and report:
-            is_server = bool(place.tracking_uri) and not str(place.tracking_uri).startswith(("sqlite:", "file:"))
+            is_server = str(place.tracking_uri).startswith(("http:", "https:"))
             patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if is_server else FLUSH_S
             _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
     except (KeyboardInterrupt, SystemExit):

@@ -1,6 +1,7 @@
 """Opening the ledger's database: durable SQLite or PostgreSQL, at this program's schema version."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def _tune_sqlite(engine: Engine) -> None:
     def configure(connection: Any, _record: Any) -> None:  # the driver's own connection
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_S * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+        _write_ahead(cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -64,6 +67,20 @@ def _tune_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         # BEGIN IMMEDIATE: a read-then-write transaction cannot wait for the lock, it fails at once.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Makes the journal a write-ahead log. Of several processes on a new file one does, and SQLite does not let the others wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def schema_versions(engine: Engine) -> tuple[str | None, str]:
