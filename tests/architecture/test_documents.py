@@ -48,7 +48,16 @@ def test_every_distribution_is_in_the_guide(kind: str) -> None:
 def test_links_of_the_documents_lead_somewhere() -> None:
     import re
 
-    for document in ("README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cells.md", "docs/tutorial.md", "docs/performance.md", *PAGES, *DEPLOYMENT):
+    for document in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/guide.md",
+        "docs/cells.md",
+        "docs/tutorial.md",
+        "docs/performance.md",
+        *PAGES,
+        *DEPLOYMENT,
+    ):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
