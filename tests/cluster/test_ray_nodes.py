@@ -36,7 +36,7 @@ try:
 finally:
     cluster.shutdown()
 """
-LONG = SMALL.replace("max_epochs: 2", "max_epochs: 120").replace("num_samples: 3", "num_samples: 4").replace("cells:", "retries: 0\ncells:")
+LONG = SMALL.replace("max_epochs: 2", "max_epochs: 80").replace("num_samples: 3", "num_samples: 4").replace("cells:", "retries: 0\ncells:")
 
 
 class Nodes:

@@ -35,6 +35,8 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    # Standard output is for data.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # The outbox retries; the client must not hold it for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -59,13 +61,14 @@ class Mirror:
 
     Args:
         tracking_uri: Absolute, e.g. sqlite:////absolute/mlflow.db or http://127.0.0.1:5000.
-        artifact_root: Where a database without a server keeps artifacts.
+        artifact_root: Where a database without a server keeps artifacts; a server keeps them itself.
     """
 
     def __init__(self, ledger_url: str, tracking_uri: str, *, artifact_root: Path) -> None:
         self._ledger_url = ledger_url
         self._tracking_uri = tracking_uri
-        self._artifact_root = artifact_root
+        # A path of this machine means nothing to a server, nor to who reads there.
+        self._artifact_root = None if tracking_uri.startswith(("http://", "https://")) else artifact_root
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -203,7 +206,7 @@ def create_database(path: Path) -> None:
 class _Delivery:
     """Turns events into MLflow's experiments and runs. What it remembers of them holds while nobody else writes there."""
 
-    def __init__(self, ledger: Ledger, connect: Callable[[], "MlflowClient"], artifact_root: Path) -> None:
+    def __init__(self, ledger: Ledger, connect: Callable[[], "MlflowClient"], artifact_root: Path | None) -> None:
         self._ledger = ledger
         self._connect = connect
         self._artifact_root = artifact_root
@@ -244,7 +247,7 @@ class _Delivery:
         if sweep not in self._experiments:
             found = self._client.get_experiment_by_name(sweep)
             if found is None:
-                location = (self._artifact_root / sweep).as_uri()
+                location = None if self._artifact_root is None else (self._artifact_root / sweep).as_uri()
                 # The tag makes MLflow show its model-training pages first.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._experiments[sweep] = self._client.create_experiment(sweep, artifact_location=location, tags=kind)
