@@ -1,21 +1,14 @@
 """`rnnbench submit slurm | kuberay | ray`: a sweep as a job of a cluster."""
 
-import os
 import shlex
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rnnbench.base.version import __version__
-from rnnbench.cli.options import DbOption, HomeOption, TrackingOption, command, home_at, home_flag, open_ledger, output, people
-
-if TYPE_CHECKING:
-    from rnnbench.base.errors import InputError
-    from rnnbench.cluster.job import SweepJob
-    from rnnbench.cluster.submission import Submission
+from rnnbench.cli.options import DbOption, HomeOption, TrackingOption, people
+from rnnbench.cli.submitted import Given, leave_file, new_file, now, read_job, read_setup, record_job, remove_files, show_job, write_file
 
 FileArgument = Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the sweep (default: the file's).", show_default=False)]
@@ -76,24 +69,24 @@ def slurm(
     from rnnbench.cluster.slurm import SlurmRequest, render_script, submit_script, try_time
     from rnnbench.cluster.submission import Submission
 
-    request = SlurmRequest(nodes, cpus_per_node, gpus_per_node, time, partition, array, sbatch or (), _read_setup(setup))
-    job = _read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri))
+    request = SlurmRequest(nodes, cpus_per_node, gpus_per_node, time, partition, array, sbatch or (), read_setup(setup))
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri))
     request.check(job)
     script = render_script(job, request, Path.cwd())
-    place = _new_script(job, "slurm", ".sh")
+    place = new_file(job, "slurm", ".sh")
     if dry_run:
-        _show(script, ["sbatch", str(place)], place.parent)
+        show_job(script, ["sbatch", str(place)], place.parent)
         return
     try:
         try_time(request)
-        _write(place, script)
+        write_file(place, script)
         number = submit_script(place)
     except ProgramMissing as error:
-        raise _left(place, script, f"sbatch {shlex.quote(str(place))}", error) from None
+        raise leave_file(place, script, f"sbatch {shlex.quote(str(place))}", error) from None
     except BaseException:
-        _remove(job, place)
+        remove_files(job, place)
         raise
-    _record(job, Submission("slurm", number, _now().isoformat(), str(place)))
+    record_job(job, Submission("slurm", number, now().isoformat(), str(place)))
 
 
 def kuberay(
@@ -128,27 +121,27 @@ def kuberay(
     seconds = None if time is None else 60 * time
     request = KubeRayRequest(nodes, cpus_per_node, gpus_per_node, memory_per_node, namespace, image, claim, secret, seconds)
     request.check()
-    job = _read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
-    label = job_name(job.sweep, _now())
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
+    label = job_name(job.sweep, now())
     manifest = render_manifest(job, request, label)
-    place = _new_script(job, "kuberay", ".yaml")
+    place = new_file(job, "kuberay", ".yaml")
     if dry_run:
-        _show(manifest, ["kubectl", "apply", "-f", str(place)], None)
+        show_job(manifest, ["kubectl", "apply", "-f", str(place)], None)
         return
     try:
-        _write(place, manifest)
+        write_file(place, manifest)
         apply_manifest(place)
     except ProgramMissing as error:
-        raise _left(place, manifest, f"kubectl apply -f {shlex.quote(str(place))}", error) from None
+        raise leave_file(place, manifest, f"kubectl apply -f {shlex.quote(str(place))}", error) from None
     except BaseException:
-        _remove(job, place)
+        remove_files(job, place)
         raise
     if job.db is None:
         words = (
             "without --db the ledger lies on the claim: `rnnbench status` shows the job's state from here, and not what the sweep has done"
         )
         people().print(words, markup=False, soft_wrap=True)
-    _record(job, Submission("kuberay", label, _now().isoformat(), str(place), {"namespace": namespace}))
+    record_job(job, Submission("kuberay", label, now().isoformat(), str(place), {"namespace": namespace}))
 
 
 def ray(
@@ -176,137 +169,20 @@ def ray(
 
     request = RayRequest(address)
     request.check()
-    job = _read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
     script = render_script(job, cluster_home or str(job.home.path))
-    place = _new_script(job, "ray", "") / "job.sh"
+    place = new_file(job, "ray", "") / "job.sh"
     label = f"rnnbench-{job.sweep}-{place.parent.name}"
     if dry_run:
-        _show(script, submit_command(request, place.parent, label), None)
+        show_job(script, submit_command(request, place.parent, label), None)
         return
     try:
-        _write(place, script)
-        _write(place.with_name("sweep.yaml"), job.text)
+        write_file(place, script)
+        write_file(place.with_name("sweep.yaml"), job.text)
         submit_folder(request, place.parent, label)
     except ProgramMissing as error:
-        raise _left(place, script, shlex.join(submit_command(request, place.parent, label)), error) from None
+        raise leave_file(place, script, shlex.join(submit_command(request, place.parent, label)), error) from None
     except BaseException:
-        _remove(job, place, place.with_name("sweep.yaml"))
+        remove_files(job, place, place.with_name("sweep.yaml"))
         raise
-    _record(job, Submission("ray", label, _now().isoformat(), str(place.parent), {"address": address}))
-
-
-@dataclass(frozen=True)
-class Given:
-    """The options that every kind of submission has."""
-
-    file: str
-    name: str | None
-    changes: list[str]
-    num_samples: int | None
-    home: str | None
-    db: str | None
-    tracking_uri: str | None
-
-
-def _read_job(given: Given, *, elsewhere: bool = False) -> "SweepJob":
-    """Reads, checks and plans the sweep as the job will.
-
-    Args:
-        elsewhere: The job sees neither this machine's files nor its databases.
-    """
-    from rnnbench.base.errors import InputError
-    from rnnbench.base.filesystem import network_filesystem
-    from rnnbench.cluster.job import SweepJob
-    from rnnbench.search.find import find_sweep_file
-    from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.sweep.init_from import find_sources, needs_sources
-    from rnnbench.sweep.planned import plan_sweep
-
-    place, path = home_at(given.home), find_sweep_file(given.file)
-    sweep = read_sweep(path, name=given.name, overrides=given.changes, num_samples=given.num_samples)
-    if needs_sources(sweep):
-        with open_ledger(place, given.db) as ledger:
-            sweep = find_sources(sweep, ledger, place)
-    plan_sweep(sweep, os.environ)
-    own = [task.own for task in sweep.tasks if task.own is not None]
-    if elsewhere and own:
-        raise InputError(f"{own[0]}: the job does not see files of this machine; give the task a data set by name")
-    if not elsewhere and given.db is None and (kind := network_filesystem(place.path)):
-        raise InputError(
-            f"the results folder {place.path} lies on a network file system ({kind}), where SQLite loses data; "
-            "say --db postgresql://..., so that the ledger is in a database"
-        )
-    resources = sweep.resources
-    job = SweepJob(
-        sweep.name, path.absolute(), path.read_text(encoding="utf-8"), place, given.changes, given.num_samples, given.db,
-        given.tracking_uri, resources.cpus, resources.max_concurrent,
-    )  # fmt: skip
-    job.check()
-    return job
-
-
-def _read_setup(path: Path | None) -> str | None:
-    from rnnbench.base.errors import InputError
-
-    try:
-        return None if path is None else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--setup {path} cannot be read ({getattr(error, 'strerror', 'not UTF-8')})") from error
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_script(job: "SweepJob", kind: str, ending: str) -> Path:
-    from rnnbench.cluster.submission import new_name
-
-    return job.home.submissions(job.sweep) / (new_name(job.home, job.sweep, kind, _now()) + ending)
-
-
-def _write(path: Path, text: str) -> None:
-    from rnnbench.base.errors import InputError
-    from rnnbench.base.files import write_atomic
-
-    try:
-        write_atomic(path, text)
-    except PermissionError as error:
-        raise InputError(f"{path.parent} cannot be written ({error.strerror}); choose another results folder with --home") from error
-
-
-def _remove(job: "SweepJob", *files: Path) -> None:
-    """Takes the files of a job that was refused away again, and the folders that are empty then."""
-    for file in files:
-        file.unlink(missing_ok=True)
-    for folder in files[0].parents:
-        if folder == job.home.path.parent:
-            return
-        try:
-            folder.rmdir()
-        except OSError:  # other files are there, or it was never made
-            if folder.exists():
-                return
-
-
-def _show(text: str, words: list[str], folder: Path | None) -> None:
-    typer.echo(text, nl=False)
-    where = f"cd {shlex.quote(str(folder))} && " if folder else ""
-    people().print(f"nothing was written; without --dry-run: {where}{shlex.join(words)}", markup=False, soft_wrap=True)
-
-
-def _left(place: Path, text: str, how: str, error: "InputError") -> "InputError":
-    """Leaves the job file for a machine that has the program."""
-    from rnnbench.base.errors import InputError
-
-    if not place.exists():
-        _write(place, text)
-    return InputError(f"{error}; the job file is {place}; where it is: {how}")
-
-
-def _record(job: "SweepJob", submission: "Submission") -> None:
-    submission.record()
-    console = output()
-    console.print(f"submitted {job.sweep} as {submission.kind} job {submission.job}", markup=False, soft_wrap=True)
-    console.print(f"script and log: {submission.script}", markup=False, soft_wrap=True)
-    db = "" if job.db is None else f" --db {shlex.quote(job.db)}"
-    console.print(f"how it stands:  {command()} status {job.sweep}{home_flag(job.home)}{db}", markup=False, soft_wrap=True)
+    record_job(job, Submission("ray", label, now().isoformat(), str(place.parent), {"address": address}))

@@ -103,7 +103,9 @@ def _kuberay(one: Submission) -> str:
 
 def _ray(one: Submission) -> str:
     done = run_program(["ray", "job", "status", "--address", one.queue.get("address", ""), one.job], ASK_RAY_S)
-    found = re.search(r"\b(PENDING|RUNNING|STOPPED|SUCCEEDED|FAILED)\b", done.stdout + done.stderr)
+    # Of a job that has ended it says: Job 'x' succeeded.
+    words = (done.stdout + done.stderr).replace(one.job, "").upper()
+    found = re.search(r"\b(PENDING|RUNNING|STOPPED|SUCCEEDED|FAILED)\b", words)
     if done.returncode == 0 and found:
         return found[1]
     return GONE if "does not exist" in done.stderr else UNREACHABLE

@@ -61,5 +61,7 @@ def submit_folder(request: RayRequest, folder: Path, name: str) -> None:
     if "No such command" in done.stderr:
         raise InputError("this Ray has no `ray job`: pip install 'rnnbench[cluster]'")
     if done.returncode:
-        last = complaint(done).rpartition("; ")[2]
+        # The last line of a traceback says what was wrong.
+        done.stderr = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        last = complaint(done)
         raise InputError(f"the Ray at {request.address} does not take the job: {last}")

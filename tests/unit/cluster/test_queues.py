@@ -92,12 +92,13 @@ def test_kubernetes_is_asked_for_the_rayjob(program: Program, text: str, state: 
 @pytest.mark.parametrize(
     ("text", "state"),
     [
-        ("echo \"Status for job 'x': RUNNING\"", "RUNNING"),
-        ("echo \"Job 'x' succeeded\" >&2; echo 'SUCCEEDED'", "SUCCEEDED"),
-        ("echo 'RuntimeError: Job x does not exist' >&2; exit 1", GONE),
+        ("echo \"Status for job 'failed-1': RUNNING\"", "RUNNING"),
+        ("echo \"Job 'failed-1' succeeded\" >&2", "SUCCEEDED"),
+        ("echo \"Job 'failed-1' was stopped\" >&2", "STOPPED"),
+        ("echo 'RuntimeError: Job failed-1 does not exist' >&2; exit 1", GONE),
         ("echo 'ConnectionError' >&2; exit 1", UNREACHABLE),
     ],
 )
 def test_ray_is_asked_for_its_job(program: Program, text: str, state: str) -> None:
-    program("ray", f'[ "$*" = "job status --address http://head:8265 x" ] || exit 8\n{text}')
-    assert read_states([one("ray", "x", address="http://head:8265")]) == [state]
+    program("ray", f'[ "$*" = "job status --address http://head:8265 failed-1" ] || exit 8\n{text}')
+    assert read_states([one("ray", "failed-1", address="http://head:8265")]) == [state]

@@ -48,7 +48,10 @@ def test_ray_gets_a_folder_and_words_that_no_shell_changes(tmp_path: Path) -> No
     ("text", "said"),
     [
         ("echo 'Error: No such command ' >&2; exit 2", "rnnbench.cluster"),
-        ("echo 'Traceback' >&2; echo 'ConnectionError: no way' >&2; exit 1", "does not take the job: ConnectionError: no way"),
+        (
+            "for n in {1..99}; do echo \"  File $n\" >&2; done; echo 'ConnectionError: no way' >&2; exit 1",
+            "does not take the job: ConnectionError: no way",
+        ),
     ],
 )
 def test_a_refusal_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
