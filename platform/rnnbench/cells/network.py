@@ -167,10 +167,10 @@ class _Dropout(nn.Module):
         return drop(x_BTO, self.share, training=self.training, shape=shape_BTO)
 
 
-def _call(cell: Layer, x_BTI: Tensor, state: State | None) -> tuple[Tensor, State]:
+def _call(cell: nn.Module, x_BTI: Tensor, state: State | None) -> tuple[Tensor, State]:
     """The cell, in full precision where autocast is on and its hand-derived passes have no types for it."""
     kind = x_BTI.device.type
-    if not torch.is_autocast_enabled(kind) or cell.takes_half():
+    if not torch.is_autocast_enabled(kind) or (isinstance(cell, Layer) and cell.takes_half()):
         found: tuple[Tensor, State] = cell(x_BTI, state)
         return found
     with torch.autocast(kind, enabled=False):
