@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rnnbench.base.errors import InputError
 from rnnbench.base.home import Home
@@ -84,3 +87,33 @@ def test_more_workers_than_any_machine_of_a_cluster_has_cpus_for_are_refused(tmp
     executor = RayExecutor("local", 2, num_cpus=2, workers=2)
     with pytest.raises(InputError, match="needs 4 CPUs of one machine"):
         executor.execute(lambda: pytest.fail("nothing may be claimed"), lambda event: None)
+
+
+@pytest.mark.slow
+def test_ray_packs_as_many_trials_on_gpus_as_their_shares_allow(tmp_path: Path) -> None:
+    """Two GPUs that Ray believes in; the trials themselves compute on the processor."""
+    at_once: list[int] = []
+    executor = RayExecutor("local", 1, num_cpus=8, gpus=0.5, num_gpus=2)
+    home = Home(tmp_path / "home")
+    home.path.mkdir(parents=True)
+    text = TEXT.replace("workers: 2", "workers: 1, fuse: never").replace("num_samples: 2", "num_samples: 8")
+    with Ledger.open(home.ledger_url) as ledger:
+        runner = start(read_text(text, tmp_path), ledger, home)
+        runner.observe = lambda board: at_once.append(sum(t.status == Status.RUNNING for t in board.trials.values()))
+        runner.run(executor)
+        trials = ledger.trials("small")
+    assert [trial.status for trial in trials] == [Status.COMPLETED] * 8
+    assert max(at_once) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_sweep_for_gpus_is_refused_on_a_machine_without_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT.replace("workers: 2", "gpus: 1"))
+    command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", "sweep", str(path), "--home", str(tmp_path / "home")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rnnbench: resources.gpus is 1, this machine has no GPU that torch can use")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "home").exists()

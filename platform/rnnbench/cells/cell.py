@@ -46,6 +46,7 @@ class Cell(Layer):
     num_biased: int | None = None
     operations: tuple[Operation, ...]
     state_names: tuple[str, ...] = ("h",)
+    has_kernel = False  # whether `run` is one call of torch
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -105,6 +106,10 @@ class Cell(Layer):
     def weight_drop(self) -> Share:
         """See Noise."""
         return self.noise.weight_drop
+
+    def takes_half(self) -> bool:
+        """See Layer."""
+        return self.has_kernel and not self.noise.is_within_steps(training=self.training)
 
     def initial_state(self, x_BTI: Tensor) -> State:
         """Zeros, (B, H) for each state."""

@@ -42,6 +42,10 @@ class Convolutional(Layer):
         """The layer on (B, C, T), each convolution called through `convolve`."""
         raise TypeError(f"{type(self).__name__} has no transform")
 
+    def takes_half(self) -> bool:
+        """See Layer."""
+        return True
+
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """See Layer."""
         convolve = Convolve(iter(state))
@@ -78,6 +82,10 @@ class WindowMLP(Layer):
     def initial_state(self, x_BTI: Tensor) -> State:
         """The last inputs of the window."""
         return (x_BTI.new_zeros(x_BTI.shape[0], self.input_size, self.window - 1),)
+
+    def takes_half(self) -> bool:
+        """See Layer."""
+        return True
 
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """See Layer."""

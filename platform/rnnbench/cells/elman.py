@@ -15,6 +15,7 @@ from rnnbench.cells.operations import Parts, Product, Scale, Weights
 class Elman(Cell):
     """Args: `nonlinearity` is tanh or relu."""
 
+    has_kernel = True
     num_gates = 1
     operations = (Product("hh", 1, bias=True),)
 

@@ -15,6 +15,7 @@ from rnnbench.cells.operations import Parts, Product, Weights
 class GRU(Cell):
     """See the module."""
 
+    has_kernel = True
     num_gates = 3
     operations = (Product("hh", 3, shared=False, bias=True),)
 

@@ -22,6 +22,10 @@ class Layer(nn.Module):
         self.hidden_size = hidden_size
         self.output_size = hidden_size
 
+    def takes_half(self) -> bool:
+        """Whether autocast may choose the types inside: where torch's own calls compute the layer, they know how."""
+        return False
+
     def initial_state(self, x_BTI: Tensor) -> State:
         """The state before the first step: a tuple of tensors, rows first."""
         raise TypeError(f"{type(self).__name__} has no initial_state")

@@ -25,6 +25,7 @@ class LSTM(Cell):
     """
 
     num_gates = 4
+    has_kernel = True
     state_names = ("h", "c")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0, projection_size: int = 0) -> None:

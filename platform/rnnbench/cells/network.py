@@ -95,11 +95,11 @@ class RecurrentNetwork(nn.Module):
         for layer, cell in enumerate(self.forwards):
             if layer and self.around.connections == "skip":
                 x_BTI = torch.cat([x_BTI, network_input_BTI], dim=-1)
-            outputs_BTO, last = cell(x_BTI, self._start(layer, x_BTI) if state is None else state[layer])
+            outputs_BTO, last = _call(cell, x_BTI, self._start(layer, x_BTI) if state is None else state[layer])
             final.append(last)
             if self.bidirectional:
                 start = self._start(len(self.forwards) + layer, x_BTI)
-                reversed_BTH, last = self.backwards[layer](_reverse(x_BTI, lengths_B), start)
+                reversed_BTH, last = _call(self.backwards[layer], _reverse(x_BTI, lengths_B), start)
                 outputs_BTO = torch.cat([outputs_BTO, _reverse(reversed_BTH, lengths_B)], dim=-1)
                 final.append(last)
             if self.around.connections == "residual" and x_BTI.shape[-1] == outputs_BTO.shape[-1]:
@@ -170,6 +170,17 @@ class _Dropout(nn.Module):
     def forward(self, x_BTO: Tensor) -> Tensor:
         shape_BTO = x_BTO.shape[0], 1 if self.same_at_every_step else x_BTO.shape[1], x_BTO.shape[2]
         return drop(x_BTO, self.share, training=self.training, shape=shape_BTO)
+
+
+def _call(cell: nn.Module, x_BTI: Tensor, state: State | None) -> tuple[Tensor, State]:
+    """The cell, in full precision where autocast is on and its hand-derived passes have no types for it."""
+    kind = x_BTI.device.type
+    if not torch.is_autocast_enabled(kind) or (isinstance(cell, Layer) and cell.takes_half()):
+        found: tuple[Tensor, State] = cell(x_BTI, state)
+        return found
+    with torch.autocast(kind, enabled=False):
+        full: tuple[Tensor, State] = cell(x_BTI.float(), None if state is None else tuple(part.float() for part in state))
+        return full
 
 
 def _reverse(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor:

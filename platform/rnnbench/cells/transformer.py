@@ -32,6 +32,10 @@ class TransformerLayer(Layer):
         rows, past = x_BTI.shape[0], self.window - 1
         return x_BTI.new_zeros(rows, past, 2 * self.hidden_size), x_BTI.new_zeros(rows, past)
 
+    def takes_half(self) -> bool:
+        """See Layer."""
+        return True
+
     def run(self, x_BTI: Tensor, state: State) -> tuple[Tensor, State]:
         """Attention in pieces of the window's length, so that its cost grows with T, not T squared."""
         before_BWC, seen_BW = state

@@ -5,7 +5,7 @@ import secrets
 import sys
 import threading
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,6 +67,13 @@ def register(app: typer.Typer) -> None:
     app.command("cancel")(cancel)
 
 
+@cache
+def _num_gpus() -> int:
+    from rnnbench.sweep.gpus import count_gpus
+
+    return count_gpus()
+
+
 @dataclass(frozen=True)
 class Place:
     """Where and how a sweep runs: what the options of `sweep` and `resume` say."""
@@ -104,7 +111,35 @@ class Place:
         resources = planned.sweep.resources
         if self.kind == "inline":
             return 1
-        return max(1, min(resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus_per_trial))
+        rooms = [resources.max_concurrent or available_cpus(), available_cpus() // resources.cpus_per_trial]
+        if resources.gpus and self.address == "local":
+            rooms.append(len(self.places(planned)))
+        return max(1, min(rooms))
+
+    def places(self, planned: "Planned") -> list[str]:
+        """The GPUs of each trial that can run at once on this machine; none where trials take none.
+
+        Raises:
+            InputError: it has too few.
+        """
+        resources = planned.sweep.resources
+        if not resources.gpus:
+            return []
+        from rnnbench.sweep.gpus import deal, list_gpus
+
+        return deal(list_gpus(_num_gpus(), os.environ), resources.gpus, resources.workers)
+
+    def require_gpus(self, planned: "Planned") -> None:
+        """Refuses GPUs that this machine does not have; a cluster is asked when it is there.
+
+        Raises:
+            InputError: it has too few.
+        """
+        resources = planned.sweep.resources
+        if resources.gpus and self.address == "local":
+            from rnnbench.sweep.gpus import require_gpus
+
+            require_gpus(resources.gpus, resources.workers, _num_gpus())
 
     def build(self, planned: "Planned") -> "Executor":
         """The executor."""
@@ -117,11 +152,17 @@ class Place:
         if self.kind == "local":
             from rnnbench.sweep.local_executor import LocalExecutor
 
-            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks, workers=resources.workers)
+            return LocalExecutor(resources.cpus, resources.max_concurrent, tasks, workers=resources.workers, places=self.places(planned))
         from rnnbench.sweep.ray_executor import RayExecutor
 
         return RayExecutor(
-            self.address, resources.cpus, resources.max_concurrent, insecure=self.insecure, tasks=tasks, workers=resources.workers
+            self.address,
+            resources.cpus,
+            resources.max_concurrent,
+            insecure=self.insecure,
+            tasks=tasks,
+            workers=resources.workers,
+            gpus=resources.gpus,
         )
 
     def flags(self) -> str:
@@ -178,6 +219,7 @@ def sweep(
             read = find_sources(read, ledger, place.home)
     planned = plan_sweep(read, os.environ)
     if probe or not dry_run:
+        place.require_gpus(planned)
         _try_data(planned, place)
     forecast = _probe(planned, place) if probe else None
     if dry_run:
@@ -219,6 +261,7 @@ def resume(
     with open_ledger(place.home, db) as ledger:
         record = ledger.get_sweep(name)
         planned = plan_sweep(read_settings(record.settings, Path(record.path), record.text), os.environ)
+        place.require_gpus(planned)
         planned = planned.record(ledger, sys.argv)
         if retry_failed:
             people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)

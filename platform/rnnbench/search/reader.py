@@ -20,6 +20,7 @@ from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import get_data_card, own_name
 from rnnbench.trial.job import Limits
+from rnnbench.trial.parameters import ON_GPU, PRECISION
 from rnnbench.trial.spec import Budget
 
 KEYS = (
@@ -53,6 +54,8 @@ class Reader:
         tasks, cells = self._tasks(), self._cells()
         search, budget = self._search(), self._budget()
         space = read_space(self.document, self._section("space"), tasks, cells, search.method)
+        resources = self._resources(tasks)
+        self._require_gpu_for(space, resources)
         return SweepFile(
             name=self._name(),
             path=self.path.absolute(),
@@ -63,7 +66,7 @@ class Reader:
             budget=budget,
             replicates=self._whole(("replicates",), 1, low=1, high=1000),
             confirm=self._confirm(),
-            resources=self._resources(tasks),
+            resources=resources,
             space=space,
             scheduler=self._scheduler(budget, search, space),
             limits=self._limits(),
@@ -244,11 +247,12 @@ class Reader:
         fields = self._section("resources")
         self._known(fields, ("cpus", "gpus", "workers", "max_concurrent", "memory_gb", "fuse"), ("resources",))
         gpus = fields.get("gpus", 0)
-        if isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus <= 1024:
-            raise self._error(f"resources.gpus is {printable(repr(gpus))}, must be a number from 0", "resources", "gpus")
-        if gpus:
-            raise self._error("resources.gpus above 0 is not available yet; trials run on CPUs", "resources", "gpus")
+        if isinstance(gpus, bool) or not isinstance(gpus, int | float) or not (gpus == 0 or 0.01 <= gpus <= 1):
+            words = "must be 0, or from 0.01 to 1: a share lets several trials have one GPU; for several GPUs set resources.workers"
+            raise self._error(f"resources.gpus is {printable(repr(gpus))}, {words}", "resources", "gpus")
         workers = self._whole(("resources", "workers"), 1, low=1, high=1024)
+        if workers > 1 and 0 < gpus < 1:
+            raise self._error(f"resources.gpus is {gpus}, but several workers need a GPU each; set it to 1", "resources", "gpus")
         whole = [task.name for task in tasks if not get_task(task.name).data_parallel]
         if workers > 1 and whole:
             words = f"task '{whole[0]}' carries state from batch to batch, so that its batches cannot be shared; set it to 1"
@@ -264,6 +268,13 @@ class Reader:
         if workers > 1:
             fuse = "never"
         return Resources(self._whole(("resources", "cpus"), 1, low=1, high=1024), float(gpus), workers, concurrent, fuse)
+
+    def _require_gpu_for(self, space: tuple[Dimension, ...], resources: Resources) -> None:
+        for dimension in space:
+            fast = [value for value in dimension.domain.values if value in ON_GPU] if dimension.name == PRECISION else []
+            if fast and not resources.gpus:
+                words = f"{PRECISION} {fast[0]} is for GPUs and resources.gpus is 0; set that, or take float32 or bf16"
+                raise self._error(words, "space", PRECISION)
 
     def _section(self, name: str) -> dict[str, Any]:
         section = self.content.get(name)

@@ -9,6 +9,7 @@ from rnnbench.base.machine import available_bytes
 from rnnbench.cells.entry import BPTT
 from rnnbench.cells.table import get_cell
 from rnnbench.trial.job import Fuse
+from rnnbench.trial.parameters import PRECISION
 from rnnbench.trial.spec import TrialSpec
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ class Fusing:
         self._found: dict[str, Mapping[str, Any]] = {}
 
     def may_fuse(self, spec: TrialSpec) -> bool:
-        """Whether trials like this may train together: what torch computes in one call gains nothing."""
+        """Whether trials like this may train together: what torch computes in one call gains nothing, and only float32 is fused."""
+        if spec.parameters.get(PRECISION, "float32") != "float32":
+            return False
         return self.fuse == "always" or (self.fuse == "auto" and goes_step_by_step(spec))
 
     def how(self, spec: TrialSpec, number: int) -> Fuse:

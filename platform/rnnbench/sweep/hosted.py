@@ -43,9 +43,9 @@ class Hosting:
         self._host.close()
         self._folder.cleanup()
 
-    def fork(self) -> HostedWorker:
-        """A new worker for this process."""
-        return HostedWorker(self._path / "socket")
+    def fork(self, environ: Mapping[str, str] | None = None) -> HostedWorker:
+        """A new worker for this process; its environment has these values too."""
+        return HostedWorker(self._path / "socket", environ)
 
     def place(self, name: str) -> dict[str, str]:
         """Where a worker of this name finds its host and its mailbox; plain data."""

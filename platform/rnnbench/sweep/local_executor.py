@@ -2,11 +2,12 @@
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnbench.base.machine import available_cpus
 from rnnbench.sweep.executor import POLL_S, NextJobs, Queue, Record, lost
+from rnnbench.sweep.gpus import VISIBLE
 from rnnbench.sweep.hosted import Hosting
 from rnnbench.trial.host import HostedWorker
 
@@ -17,19 +18,34 @@ class LocalExecutor:
     Args:
         cpus_per_worker: CPUs, and threads of torch, that each worker of a trial gets.
         workers: Processes that train each trial together.
+        places: The GPUs of each trial that can run at once, as CUDA_VISIBLE_DEVICES names them; none: trials run on CPUs.
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         tasks: Names of the tasks whose code is imported before there are workers.
     """
 
-    def __init__(self, cpus_per_worker: int, max_concurrent: int | None = None, tasks: Sequence[str] = (), *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        cpus_per_worker: int,
+        max_concurrent: int | None = None,
+        tasks: Sequence[str] = (),
+        *,
+        workers: int = 1,
+        places: Sequence[str] = (),
+    ) -> None:
         self.cpus_per_worker = cpus_per_worker
-        self.concurrent = max(1, min(max_concurrent or available_cpus(), available_cpus() // (cpus_per_worker * workers)))
+        room = available_cpus() // (cpus_per_worker * workers)
+        self.concurrent = max(1, min(max_concurrent or available_cpus(), room, *([len(places)] if places else [])))
+        self.places = tuple(places)
         self.tasks = tuple(tasks)
+
+    def environs(self) -> list[dict[str, str]]:
+        """What the environment of each slot's workers says beside this process's."""
+        return [{VISIBLE: self.places[number]} if self.places else {} for number in range(self.concurrent)]
 
     def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
         with Hosting(self.cpus_per_worker, self.tasks) as hosting:
-            slots = [_Slot(hosting) for _ in range(self.concurrent)]
+            slots = [_Slot(hosting, environ) for environ in self.environs()]
             try:
                 while True:
                     answers = [slot.feed(next_jobs) for slot in slots if slot.is_hungry()]
@@ -46,10 +62,11 @@ class LocalExecutor:
 class _Slot:
     """A place for one worker, and the jobs that it has."""
 
-    def __init__(self, hosting: Hosting) -> None:
+    def __init__(self, hosting: Hosting, environ: Mapping[str, str]) -> None:
         self.worker: HostedWorker | None = None
         self.running: dict[str, dict[str, Any]] = {}
         self._hosting = hosting
+        self._environ = environ
         self._size = 0
         self._ask_at = 0.0
 
@@ -66,7 +83,7 @@ class _Slot:
         plain_jobs = [job.to_dict() for job in jobs]
         self.running |= {job["key"]: job for job in plain_jobs}
         self._size = len(self.running)
-        self.worker = self.worker or self._hosting.fork()
+        self.worker = self.worker or self._hosting.fork(self._environ)
         self.worker.give(plain_jobs)
         return None
 

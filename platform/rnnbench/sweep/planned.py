@@ -45,7 +45,8 @@ class Planned:
         own = get_source(spec.cell)
         files = self.files[spec.task, spec.data]
         resources, own_cell = self.sweep.resources, asdict(own) if own else None
-        return Job(spec.key(), 1, spec, files, "", threads=resources.cpus, own_cell=own_cell, workers=resources.workers)
+        job = Job(spec.key(), 1, spec, files, "", threads=resources.cpus, own_cell=own_cell)
+        return replace(job, workers=resources.workers, gpus=resources.gpus)
 
     def record(self, ledger: "Ledger", arguments: Sequence[str]) -> "Planned":
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.

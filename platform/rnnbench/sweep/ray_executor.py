@@ -94,6 +94,8 @@ class RayExecutor:
         cpus_per_worker: CPUs, and threads of torch, that each worker of a trial gets.
         workers: Processes that train each trial together, on one machine: their CPUs are reserved at once, so that trials cannot wait
             for each other's.
+        gpus: Of each worker, from 0 to 1.
+        num_gpus: GPUs of the private Ray; None: those that it finds.
         max_concurrent: Most trials at once; None: as many as the CPUs allow.
         num_cpus: CPUs of the private Ray; None: those this process may use.
         insecure: Accept a running Ray that asks for no token.
@@ -110,10 +112,14 @@ class RayExecutor:
         insecure: bool = False,
         tasks: Sequence[str] = (),
         workers: int = 1,
+        gpus: float = 0.0,
+        num_gpus: int | None = None,
     ) -> None:
         self.address = address
         self.cpus_per_worker = cpus_per_worker
         self.cpus_per_trial = cpus_per_worker * workers
+        self.gpus_per_trial = gpus * workers
+        self.num_gpus = num_gpus
         self.max_concurrent = max_concurrent
         self.num_cpus = num_cpus
         self.insecure = insecure
@@ -165,24 +171,24 @@ class RayExecutor:
         is_private = self.address == "local"
         # With an address of a running Ray, num_cpus must not be given.
         num_cpus = (self.num_cpus or max(available_cpus(), self.cpus_per_trial)) if is_private else None
+        num_gpus = self.num_gpus if is_private else None
         try:
-            ray.init(address=self.address, num_cpus=num_cpus, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=self.address, num_cpus=num_cpus, num_gpus=num_gpus, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             words = printable(" ".join(str(error).split()), 300)
             raise InputError(f"Ray ({self.address}) cannot be used: {words}; without it: --executor inline") from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, terminate)  # ray.init installs one of its own
         try:
-            total = int(ray.cluster_resources().get("CPU", 1))
             self._require_room(ray.nodes())
-            concurrent = max(1, min(self.max_concurrent or total, total // self.cpus_per_trial))
+            concurrent = self._room(ray.cluster_resources())
             # As many workers may be starting at once; our searcher hands out no more than that.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
             tune_import.join()
             from ray import tune
 
             tune.Tuner(
-                tune.with_resources(_run_in_actor, tune.PlacementGroupFactory([{"CPU": self.cpus_per_trial}])),
+                tune.with_resources(_run_in_actor, tune.PlacementGroupFactory([self.bundle()])),
                 tune_config=tune.TuneConfig(
                     search_alg=_claiming_searcher(next_jobs, concurrent, hosting),
                     scheduler=_recorder(record, next_jobs, hosting),
@@ -208,12 +214,24 @@ class RayExecutor:
 
     def _require_room(self, nodes: Sequence[Mapping[str, Any]]) -> None:
         """Refuses what no machine of the cluster can ever hold: Tune would wait for it."""
-        most = max((node["Resources"].get("CPU", 0) for node in nodes if node["Alive"]), default=0)
-        if self.cpus_per_trial > most:
-            raise InputError(
-                f"a trial needs {self.cpus_per_trial} CPUs of one machine (resources.cpus for each of resources.workers), and the largest "
-                f"of Ray ({self.address}) has {most:g}; lower one of them"
-            )
+        alive = [node["Resources"] for node in nodes if node["Alive"]]
+        if any(all(resources.get(kind, 0) >= amount for kind, amount in self.bundle().items()) for resources in alive):
+            return
+        wanted = f"{self.cpus_per_trial} CPUs" + (f" and {self.gpus_per_trial:g} GPUs" if self.gpus_per_trial else "")
+        most = [f"{max((resources.get(kind, 0) for resources in alive), default=0):g} {kind}s" for kind in self.bundle()]
+        raise InputError(
+            f"a trial needs {wanted} of one machine (resources.cpus and gpus for each of resources.workers), and no machine of Ray "
+            f"({self.address}) has more than {' and '.join(most)}; lower one of them"
+        )
+
+    def bundle(self) -> dict[str, float]:
+        """What Ray reserves for a trial, all of it at once and on one machine."""
+        return {"CPU": float(self.cpus_per_trial)} | ({"GPU": self.gpus_per_trial} if self.gpus_per_trial else {})
+
+    def _room(self, resources: Mapping[str, float]) -> int:
+        """Trials that can run at once."""
+        rooms = [int(resources.get(kind, 0) / amount + 1e-9) for kind, amount in self.bundle().items()]
+        return max(1, min(self.max_concurrent or rooms[0], *rooms))
 
 
 def _check_machine(address: str) -> None:

@@ -140,7 +140,7 @@ class TaskModule(pl.LightningModule):
         if not self.task_parameters.get("training.bucketing") or train.lengths is None:
             batches: Sequence[Tensor] = order.split(batch_size)
             return batches
-        parts = [part[train.lengths[part].argsort(stable=True)] for part in order.split(batch_size * BUCKET_BATCHES)]
+        parts = [part[train.lengths[part].argsort(stable=True).cpu()] for part in order.split(batch_size * BUCKET_BATCHES)]
         buckets = [batch for part in parts for batch in part.split(batch_size)]
         return [buckets[place] for place in torch.randperm(len(buckets), generator=generator).tolist()]
 

@@ -172,7 +172,7 @@ def _surroundings(job: Job) -> dict[str, Any]:
     how = {"mode": "data_parallel", "workers": job.workers} if job.workers > 1 else {"mode": "single"}
     return {
         **how,
-        "device": "cpu",
+        "device": "cuda" if job.gpus else "cpu",
         "threads": job.threads,
         "host": socket.gethostname(),
         "processor": processor(),

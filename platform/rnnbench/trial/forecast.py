@@ -14,6 +14,7 @@ from rnnbench.base.machine import peak_bytes, restart_peak
 from rnnbench.task.module import EVALUATION_ROWS, TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import save_checkpoint
+from rnnbench.trial.devices import find_device, place
 from rnnbench.trial.fused import can_fuse
 from rnnbench.trial.job import Cost, Job
 from rnnbench.trial.loop import evaluate
@@ -36,7 +37,7 @@ def measure_cost(jobs: Sequence[Job]) -> Cost:
         DataError: the data cannot be used.
     """
     with torch_settings(jobs[0].threads):
-        data = read_data(jobs[0].spec, jobs[0].paths())
+        data = place(read_data(jobs[0].spec, jobs[0].paths()), find_device(jobs[0]))
         alone = _alone(jobs[0], data)
         module = build_module(jobs[0].spec, data)
         if len(jobs) == 1 or jobs[0].fuse == "never" or not can_fuse(module):

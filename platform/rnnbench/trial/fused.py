@@ -201,15 +201,15 @@ class FusedTrainer:
                         raise TrialsApart(f"units of zero weights have a gradient in {name}")
 
 
-def build_padded(specs: Sequence[TrialSpec], data: TaskData) -> TaskModule | None:
-    """A module with the units that these specs, of one shape, are padded to; None where all have them."""
+def build_padded(specs: Sequence[TrialSpec], data: TaskData, device: torch.device | None = None) -> TaskModule | None:
+    """A module with the units that these specs, of one shape, are padded to, on a device (None: the CPU); None where all have them."""
     units = [spec.parameters.get("network.hidden_size") for spec in specs]
     if not isinstance(units[0], int) or not can_pad(specs[0].cell, specs[0].parameters):
         return None
     padded = padded_size(units[0])
     if all(one == padded for one in units):
         return None
-    return build_module(replace(specs[0], parameters={**specs[0].parameters, "network.hidden_size": padded}), data)
+    return build_module(replace(specs[0], parameters={**specs[0].parameters, "network.hidden_size": padded}), data).to(device)
 
 
 def _template(modules: Sequence[TaskModule], padded: TaskModule | None) -> TaskModule:

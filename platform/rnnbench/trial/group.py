@@ -11,6 +11,7 @@ import torch
 
 from rnnbench.base.errors import TrialDiverged, TrialInterrupted, TrialsApart, TrialTimeout
 from rnnbench.trial.build import read_data
+from rnnbench.trial.devices import find_device, matrix_settings, place
 from rnnbench.trial.fused import FusedTrainer, build_padded, can_fuse
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
@@ -42,17 +43,19 @@ def run_group(
     Raises:
         TrialsApart: the task's module cannot be trained together with others, or not faster.
     """
-    attempts = [Attempt(job, partial(send, job), clock, torch.Generator()) for job in jobs]
-    with torch_settings(jobs[0].threads), guarded(jobs) if alone else nullcontext(lambda: None) as alive:
+    device = find_device(jobs[0])
+    attempts = [Attempt(job, partial(send, job), clock, torch.Generator(device)) for job in jobs]
+    with torch_settings(jobs[0].threads), matrix_settings(jobs[0]), guarded(jobs) if alone else nullcontext(lambda: None) as alive:
         data = read_data(jobs[0].spec, jobs[0].paths())
-        train, validation = data.splits["train"], data.splits["validation"]
+        placed = place(data, device)
+        train, validation = placed.splits["train"], placed.splits["validation"]
         members = {attempt: attempt.continued(data) for attempt in attempts}
         pulse = Pulse(clock, stop_file=jobs[0].stop_file, alive=alive)
         if not all(can_fuse(trainer.module) for trainer in members.values()):
             raise TrialsApart(f"task {jobs[0].spec.task} trains in its own way")
         if jobs[0].fuse == "auto":
             try:
-                probed = measure(jobs, data, pulse)
+                probed = measure(jobs, placed, pulse)
             except TrialInterrupted:
                 yield from _interrupted(members)
                 return
@@ -62,7 +65,7 @@ def run_group(
         for attempt in attempts:
             attempt.shared_s = 0.0
         clockwork = _Clockwork(members, clock)
-        together = FusedTrainer([*members.values()], pulse, clockwork.after_batch, build_padded([job.spec for job in jobs], data))
+        together = FusedTrainer([*members.values()], pulse, clockwork.after_batch, build_padded([job.spec for job in jobs], data, device))
         together.require_silence(train)
         while members:
             for attempt in [attempt for attempt, trainer in members.items() if attempt.is_at_end(trainer)]:

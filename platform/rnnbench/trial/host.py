@@ -67,10 +67,11 @@ class HostedWorker:
         OSError: no host answers at that path.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str] | None = None) -> None:
         self.socket = _connect(path)
         self._rest = b""
-        _send(self.socket, {"environ": {name: os.environ[name] for name in FROM_EXECUTOR if name in os.environ}})
+        own = {name: os.environ[name] for name in FROM_EXECUTOR if name in os.environ}
+        _send(self.socket, {"environ": own | dict(environ or {})})
 
     def give(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Has the jobs run after those that it has."""

@@ -40,6 +40,7 @@ class Job:
         checkpoint_every_s: How often the trial saves what it can continue from.
         own_cell: File, class name and source of a cell from a person's own file.
         workers: Processes that train the trial together, each with a part of every batch and with `threads`.
+        gpus: Of each worker: 0 trains on the processor; a share (the executor's matter) or 1 on the GPU that the environment gives.
         init_from: Checkpoint of the trained model whose weights the trial starts from, see `training.init_from`.
         fuse: Whether it trains together with the others that it comes with: auto finds out first if that is faster.
         baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
@@ -60,6 +61,7 @@ class Job:
     own_cell: Mapping[str, str] | None = None
     init_from: str | None = None
     workers: int = 1
+    gpus: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a process border."""

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from rnnbench.base.errors import TrialDiverged
 from rnnbench.base.seeds import child
 from rnnbench.task.module import Batch, Carried, TaskModule
+from rnnbench.trial.devices import default_stream, lowered, precision_of
 from rnnbench.trial.optimizer import clip_gradients, lr_scale
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import TrialSpec
@@ -121,7 +122,10 @@ class Trainer:
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.progress = Progress()
         self.partial: Partial | None = None
-        self.stream = torch.default_generator if stream is None else stream
+        self.device = self.weights[0].device
+        self.stream = default_stream(self.device) if stream is None else stream
+        # Of fp16, whose small gradients would vanish.
+        self._scaler = torch.amp.GradScaler(self.device.type) if precision_of(spec) == "fp16" else None
         self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self._metric = metric
         self._sign = 1.0 if maximize else -1.0
@@ -168,7 +172,8 @@ class Trainer:
             self.module.carried = None
         elif self.partial.random_state is not None:
             self.stream.set_state(self.partial.random_state)
-            self.module.carried = self.partial.carried
+            carried = self.partial.carried
+            self.module.carried = carried and [tuple(part.to(self.device) for part in layer) for layer in carried]
         order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
         return self.module.plan_epoch(train, batch_size, order)
 
@@ -176,9 +181,15 @@ class Trainer:
         """Goes a step down the gradient of the mean loss of some rows."""
         assert self.partial is not None, "an epoch has been started"
         self.clear_gradients()
-        loss = self.module.training_step(train.rows(rows), self.partial.batches)
-        loss.backward()
-        self.follow(loss.detach(), len(rows))
+        self.follow(self.differentiate(train.rows(rows)), len(rows))
+
+    def differentiate(self, batch: Batch) -> torch.Tensor:
+        """Adds the gradients of a batch's mean loss, which it returns."""
+        assert self.partial is not None, "an epoch has been started"
+        with lowered(self.spec, self.device):
+            loss = self.module.training_step(batch, self.partial.batches)
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        return loss.detach()
 
     def clear_gradients(self) -> None:
         """Before a backward pass: what `zero_grad` does, which asks the profiler about it each time."""
@@ -187,8 +198,16 @@ class Trainer:
 
     def follow(self, loss: torch.Tensor, rows: int) -> None:
         """Goes a step down the gradients of a batch, whose mean loss is given."""
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
         norm, clipped = clip_gradients(self.weights, self.spec.parameters)
-        self.optimizer.step()
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+            # A step that fp16 could not hold is left out, and the next ones are scaled less: that is no divergence.
+            norm = torch.where(norm.isfinite(), norm, 0.0)
         assert self.partial is not None, "an epoch has been started"
         self.partial.add(rows, loss, norm, clipped)
 
@@ -218,11 +237,13 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Tensors and plain values that `restore` reads back, after any batch or epoch."""
         partial = None if self.partial is None else self.partial.state(self.stream, self.module.carried)
+        scaler = {} if self._scaler is None else {"scaler": self._scaler.state_dict()}
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": vars(self.progress),
             "partial": partial,
+            **scaler,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -233,6 +254,8 @@ class Trainer:
         """
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
         self.partial = None if state["partial"] is None else Partial(**state["partial"])
 

@@ -92,9 +92,7 @@ class ParallelTrainer(Trainer):
         if part is not None:
             size += self.module.loss_size(part)
         if part is not None and size > 0:
-            mean = self.module.training_step(part, self.partial.batches)
-            mean.backward()
-            loss = mean.detach()
+            loss = self.differentiate(part).float()
         self.follow(_reduce(self.weights, loss, size), num_rows)
 
 
@@ -113,7 +111,7 @@ def _reduce(weights: Sequence[torch.nn.Parameter], loss: torch.Tensor, size: tor
 
 
 @contextmanager
-def joined(store: Path, rank: int, world: int, timeout_s: float, backend: str = "gloo") -> Iterator[None]:
+def joined(store: Path, rank: int, world: int, timeout_s: float, device: torch.device) -> Iterator[None]:
     """The process is one of a group for as long as the block lasts; they meet at a file that all can write.
 
     Args:
@@ -125,6 +123,9 @@ def joined(store: Path, rank: int, world: int, timeout_s: float, backend: str = 
     before = {name: os.environ.get(name) for name in _INTERFACES}
     os.environ |= dict.fromkeys(_INTERFACES, _LOOPBACK)
     try:
+        backend = "gloo" if device.type == "cpu" else "nccl"
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         distributed.init_process_group(
             backend, init_method=store.as_uri(), rank=rank, world_size=world, timeout=timedelta(seconds=timeout_s)
         )
@@ -141,8 +142,9 @@ def joined(store: Path, rank: int, world: int, timeout_s: float, backend: str = 
                 os.environ[name] = value
 
 
-def hand_over(state: bytes | None, size: int) -> bytes:
+def hand_over(state: bytes | None, size: int, device: torch.device) -> bytes:
     """The first rank's bytes, so many, on every rank; the others give None."""
     content = torch.empty(size, dtype=torch.uint8) if state is None else torch.frombuffer(bytearray(state), dtype=torch.uint8)
+    content = content.to(device)
     distributed.broadcast(content, src=0)
-    return bytes(content.numpy())
+    return bytes(content.cpu().numpy())

@@ -4,6 +4,9 @@ from rnnbench.base.parameters import Parameter
 
 # The parameter that names the trained model whose weights a trial starts from; in a trial it is the key of that model's trial.
 INIT_FROM = "training.init_from"
+# The parameter that says what training computes in; those on the right are for GPUs alone.
+PRECISION = "training.precision"
+PRECISIONS, ON_GPU = ("float32", "bf16", "tf32", "fp16"), ("tf32", "fp16")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 _ADAM = {"optimizer.name": ("adam", "adamw")}
 _MOMENTUM = {"optimizer.name": ("sgd", "rmsprop")}
@@ -42,6 +45,14 @@ TRAINING_PARAMETERS = (
     ),
     Parameter(
         "training.bucketing", "bool", False, "whether sequences of similar length share a batch: less padding, less random", is_later=True
+    ),
+    Parameter(
+        PRECISION,
+        "choice",
+        "float32",
+        "what forward and backward passes of training compute in; weights and validation stay float32; tf32 and fp16 on GPUs only",
+        choices=PRECISIONS,
+        is_later=True,
     ),
     Parameter("training.clip_norm", "float", None, "largest gradient norm, clipped after backward; null: no clipping", above=0.0),
     Parameter(

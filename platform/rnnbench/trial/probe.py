@@ -11,6 +11,7 @@ from rnnbench.base.machine import peak_bytes, resident_bytes, restart_peak, retu
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.trial.build import build_module
+from rnnbench.trial.devices import find_device
 from rnnbench.trial.fused import FusedTrainer, build_padded
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
@@ -42,7 +43,8 @@ def measure(jobs: Sequence[Job], data: TaskData, pulse: Pulse) -> dict[str, Any]
     return_freed_memory()
     restart_peak()
     before = resident_bytes()
-    fused = _quickest([build_trainer(job, data, pulse) for job in jobs], few, one_row, pulse, build_padded(specs, data)) / len(jobs)
+    padded = build_padded(specs, data, train.inputs.device)
+    fused = _quickest([build_trainer(job, data, pulse) for job in jobs], few, one_row, pulse, padded) / len(jobs)
     return {
         "single_s": single,
         "fused_s": fused,
@@ -55,9 +57,10 @@ def measure(jobs: Sequence[Job], data: TaskData, pulse: Pulse) -> dict[str, Any]
 
 def build_trainer(job: Job, data: TaskData, pulse: Pulse) -> Trainer:
     """A trainer of a job's own module that nobody keeps, with a random stream of its own."""
-    metric, stream = get_task(job.spec.task).metric, torch.Generator()
+    device = find_device(job)
+    metric, stream = get_task(job.spec.task).metric, torch.Generator(device)
     maximize = metric.direction == "max"
-    return Trainer(job.spec, build_module(job.spec, data), metric=metric.name, maximize=maximize, pulse=pulse, stream=stream)
+    return Trainer(job.spec, build_module(job.spec, data).to(device), metric=metric.name, maximize=maximize, pulse=pulse, stream=stream)
 
 
 def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, pulse: Pulse, padded: TaskModule | None = None) -> float:

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from rnnbench.base.secrets import redact
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import from_bytes
+from rnnbench.trial.devices import find_device, matrix_settings, place
 from rnnbench.trial.door import MAX_TRACEBACK_CHARS, category_of
 from rnnbench.trial.job import Limits, receive
 from rnnbench.trial.parallel import ParallelTrainer, hand_over, joined
@@ -38,15 +39,17 @@ def serve(order: Mapping[str, Any], orders: Orders, say: Callable[[Mapping[str, 
     # Only memory is limited here: time and silence are the first rank's.
     limits = Limits(max_seconds=None, max_silent_seconds=None, memory_bytes=job.limits.memory_bytes)
     watched = guarded([replace(job, limits=limits)]) if order["alone"] and limits.memory_bytes else nullcontext()
-    with torch_settings(job.threads), watched:
-        data = read_data(job.spec, job.paths())
+    with torch_settings(job.threads), matrix_settings(job), watched:
+        device = find_device(job, order["rank"])
+        data = place(read_data(job.spec, job.paths()), device)
+        module = build_module(job.spec, data).to(device)
         # It validates nothing, so that no metric matters; when to stop is the first rank's to say.
-        trainer = ParallelTrainer(job.spec, build_module(job.spec, data), metric="loss", maximize=False, pulse=Pulse(lambda: 0.0))
+        trainer = ParallelTrainer(job.spec, module, metric="loss", maximize=False, pulse=Pulse(lambda: 0.0))
         trainer.share(order["rank"], job.workers)
         say({"ready": True})
         begin = orders.get()
-        with joined(Path(order["store"]), order["rank"], job.workers, silence_of(job)):
-            trainer.restore(from_bytes(hand_over(None, begin["state_bytes"])))
+        with joined(Path(order["store"]), order["rank"], job.workers, silence_of(job), device):
+            trainer.restore(from_bytes(hand_over(None, begin["state_bytes"], device)))
             trainer.partial = None
             while "batch" in (order := orders.get()):
                 trainer.obey(order, data.splits["train"])
@@ -59,16 +62,16 @@ def main() -> NoReturn:
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     orders: Orders = queue.SimpleQueue()
-    places: list[str] = []
+    stores: list[str] = []
 
     def listen() -> None:
         for line in sys.stdin.buffer:
             order = json.loads(line)
             if "store" in order:
-                places[:] = [order["store"]]
+                stores[:] = [order["store"]]
             orders.put(order)
-        for place in places:
-            shutil.rmtree(Path(place).parent, ignore_errors=True)
+        for store in stores:
+            shutil.rmtree(Path(store).parent, ignore_errors=True)
         os._exit(0)
 
     def say(words: Mapping[str, Any]) -> None:

@@ -114,8 +114,8 @@ class Team:
                 raise _failure(helper, said)
         state = to_bytes(trainer.state())
         self._order_all({"state_bytes": len(state)})
-        with joined(self.store, 0, self.job.workers, silence_of(self.job)):
-            hand_over(state, len(state))
+        with joined(self.store, 0, self.job.workers, silence_of(self.job), trainer.device):
+            hand_over(state, len(state), trainer.device)
             self.is_busy = False
             trainer.ranks = self
             yield

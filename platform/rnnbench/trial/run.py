@@ -17,6 +17,7 @@ from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import candidates, save_rotating
+from rnnbench.trial.devices import find_device, matrix_settings, name_of, place
 from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
@@ -56,7 +57,7 @@ def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic,
         DataError: the data cannot be used.
         DiskFullError: no room for a checkpoint.
     """
-    with torch_settings(job.threads):
+    with torch_settings(job.threads), matrix_settings(job):
         return Attempt(job, send, clock).run(alone=alone)
 
 
@@ -76,13 +77,14 @@ class Attempt:
         self.saved_at = self.started
         self._recent: deque[tuple[float, dict[str, Any]]] = deque(maxlen=MAX_RECENT)
         self.pulse = Pulse(clock, stop_file=job.stop_file)
+        self.device = find_device(job)
 
     def run(self, *, alone: bool) -> dict[str, Any]:
         """Trains alone; see `run_trial`."""
         with guarded([self.job]) if alone else nullcontext(lambda: None) as self.pulse.alive, ExitStack() as stack:
             team = stack.enter_context(gathered(self.job, alone=alone)) if self.job.workers > 1 else None
             data = read_data(self.job.spec, self.job.paths())
-            trainer = self.continued(data)
+            trainer, placed = self.continued(data), place(data, self.device)
             limit = self.job.limits.max_seconds
             self.pulse.deadline = math.inf if limit is None else self.started + limit - self.earlier_s
             try:
@@ -90,7 +92,7 @@ class Attempt:
                     assert isinstance(trainer, ParallelTrainer), "as it was made"
                     stack.enter_context(team.start(trainer, self.pulse))
                 while not self.is_at_end(trainer):
-                    self.tell(trainer, trainer.run_epoch(data.splits["train"], data.splits["validation"]))
+                    self.tell(trainer, trainer.run_epoch(placed.splits["train"], placed.splits["validation"]))
                     self.save_when_due(trainer)
                 return self.end(trainer, data)
             except TrialInterrupted:
@@ -131,6 +133,7 @@ class Attempt:
         if fresh and (source := self.job.spec.parameters.get(INIT_FROM)) is not None:
             assert self.job.init_from is not None, "a job says where the model is that its trial starts from"
             start_from(module, Path(self.job.init_from), str(source))
+        module.to(self.device)
         kind = ParallelTrainer if self.job.workers > 1 else Trainer
         return kind(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
@@ -182,7 +185,8 @@ class Attempt:
             return outcome
         if spec.stage == "confirm":
             self.send({"kind": "test_opened"})
-            trainer.module.load_state_dict(progress.best_weights)
+            # A task's own examination may compute beside the model: on the processor all of it finds each other.
+            trainer.module.to("cpu").load_state_dict(progress.best_weights)
             test = read_data(spec, self.job.paths(), ("test",)).splits["test"]
             outcome["test"] = evaluate(trainer.module, test, self.pulse)
             with torch.inference_mode():
@@ -193,7 +197,10 @@ class Attempt:
 
     def _outcome(self, trainer: Trainer, status: str) -> dict[str, Any]:
         progress = trainer.progress
+        on_gpu = {"peak_gpu_bytes": torch.cuda.max_memory_allocated(self.device)} if self.device.type == "cuda" else {}
         return {
+            **on_gpu,
+            "device": name_of(self.device),
             "status": status,
             "elapsed_s": self.elapsed_s(),
             "best": progress.best,

@@ -78,7 +78,7 @@ class TrialSpec:
         shape["parameters"] = {
             name: bool(value) if name in _NOISE else value
             for name, value in self.parameters.items()
-            if not name.startswith(("optimizer.", "training.")) or name == "training.batch_size"
+            if not name.startswith(("optimizer.", "training.")) or name in ("training.batch_size", "training.precision")
         }
         units = self.parameters.get("network.hidden_size")
         if isinstance(units, int) and can_pad(self.cell, self.parameters):

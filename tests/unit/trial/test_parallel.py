@@ -26,6 +26,9 @@ from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import Budget, TrialSpec
 
+# Rows of equal length, and sequences of unequal length whose loss is a mean over steps.
+BATCH = {"sequential_digits": 101, "dyck": 101}
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_process_is_left() -> Iterator[None]:
@@ -73,22 +76,20 @@ def test_two_workers_end_with_the_numbers_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "cell", "workers"), [("polyphonic_music", "lstm", 2), ("sequential_digits", "gru", 3), ("polyphonic_music", "gru", 2)]
-)
+@pytest.mark.parametrize(("task", "cell", "workers"), [("dyck", "lstm", 2), ("sequential_digits", "gru", 3), ("dyck", "gru", 2)])
 def test_several_workers_end_with_the_numbers_of_one(tmp_path: Path, task: str, cell: str, workers: int) -> None:
     _compare(tmp_path, task, cell, workers)
 
 
 def _compare(folder: Path, task: str, cell: str, workers: int) -> None:
     # Plain gradient descent: a step differs by the rounding of its gradient, which adaptive steps would divide by numbers near zero.
-    of = spec(task, cell, optimizer__name="sgd", optimizer__lr=0.1)
+    of = spec(task, cell, optimizer__name="sgd", optimizer__lr=0.1, training__batch_size=BATCH[task])
     single, alone = run(job(folder / "alone", of, 1))
     shared, together = run(job(folder / "together", of, workers))
     assert (single["outcome"]["mode"], shared["outcome"]["mode"], shared["outcome"]["workers"]) == ("single", "data_parallel", workers)
-    # Sums of at most so many products in another order, over all steps: eps * steps * 2^10 bounds what small networks make of it.
-    steps = 2 * -(-len(read_data(of, {}).splits["train"]) // 101)
-    tolerance = torch.finfo(torch.float32).eps * steps * 2**10
+    # Roundings of a step do not know of each other, so that they grow with the root of the steps; 2^5 for the sums within one.
+    steps = 2 * -(-len(read_data(of, {}).splits["train"]) // BATCH[task])
+    tolerance = torch.finfo(torch.float32).eps * steps**0.5 * 2**5
     for one, other in zip(alone, together, strict=True):
         assert one.keys() == other.keys()
         assert other["train_loss"] == pytest.approx(one["train_loss"], rel=tolerance)
