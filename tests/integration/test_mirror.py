@@ -75,6 +75,25 @@ def test_every_event_has_one_effect_however_often_it_is_delivered(home: Path) ->
         assert {(point.step, point.value) for point in client.get_metric_history(run.info.run_id, "mse")} == {(1, 0.5), (2, 0.25)}
 
 
+def test_tags_filter_trials_by_what_they_are(home: Path) -> None:
+    from mlflow import MlflowClient
+
+    mirror_of(home).deliver_all()
+    client = MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("one")
+    assert experiment is not None
+
+    def found(words: str) -> list[str]:
+        return sorted(run.data.tags["seed"] for run in client.search_runs([experiment.experiment_id], words))
+
+    assert found("tags.cell = 'lstm' and tags.status = 'diverged'") == ["1"]
+    assert found("tags.task = 'adding' and tags.stage = 'search'") == ["0", "1"]
+    assert found("tags.task = 'adding' and tags.stage = 'confirm'") == []
+    with Ledger.open(f"sqlite:///{home / 'rnnbench.db'}") as ledger:
+        (group,) = {trial.group_key[:8] for trial in ledger.trials("one")}
+    assert found(f"tags.sweep = 'one' and tags.group = '{group}'") == ["0", "1"]
+
+
 def test_a_report_is_attached_with_its_note(home: Path) -> None:
     from mlflow import MlflowClient
 

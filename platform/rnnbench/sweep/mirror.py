@@ -295,6 +295,7 @@ class _Delivery:
             tags = {
                 "rnnbench.key": trial.key,
                 "mlflow.parentRunId": parent_id,
+                "sweep": sweep,
                 "task": trial.spec.task,
                 "data": trial.spec.data,
                 "cell": trial.spec.cell,
