@@ -58,6 +58,18 @@ def bootstrap_iqm(values: Sequence[float], seed: int = 0) -> Interval | None:
     return Interval(interquartile_mean(values), float(low), float(high), len(values), "percentile bootstrap over trials")
 
 
+def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Interval | None:
+    """Mean with its percentile bootstrap interval over whole trials, 95 %; None below three values."""
+    if len(values) < 3:
+        return None
+    sample = np.asarray(values, dtype=float)
+    rng, part = np.random.default_rng(seed), max(1, MAX_DRAWN // len(sample))
+    sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
+    means = np.concatenate([rng.choice(sample, size=(size, len(sample))).mean(axis=1) for size in sizes])
+    low, high = np.quantile(means, TAILS)
+    return Interval(float(sample.mean()), float(low), float(high), len(values), "percentile bootstrap over trials")
+
+
 def t_interval(values: Sequence[float]) -> Interval | None:
     """Mean with Student's t interval, 95 %; None below two values. Assumes independent, roughly normal seeds."""
     count = len(values)

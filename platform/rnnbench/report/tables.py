@@ -39,6 +39,7 @@ class Summary:
         winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
         test: Mean test value of the winner with its interval; None below two seeds.
         budget: Expected best validation value of smaller searches; None where the trials are no independent draws, or too few.
+        adaptive: Whether draws followed from results.
     """
 
     task: TaskCard
@@ -54,6 +55,7 @@ class Summary:
     test_values: tuple[float, ...]
     test: Interval | None
     budget: Curve | None = None
+    adaptive: bool = False
 
     @cached_property
     def completed(self) -> list[TrialRecord]:
@@ -220,6 +222,7 @@ def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[Tr
         iqm=bootstrap_iqm(values) if is_sample else None,
         test_values=tuple(tests),
         test=t_interval(tests),
+        adaptive=adaptive,
     )
 
 
