@@ -93,9 +93,10 @@ def fill(home: Home, num_trials: int, num_epochs: int) -> None:
     """A ledger with one sweep."""
     rng = random.Random(0)
     home.path.mkdir(parents=True)
-    database = Database.open(home.ledger_url)
+    database = Database.open(home.ledger_url, lambda: NOW)
     with database.transaction() as session:
-        sweep = {"name": "large", "path": "large.yaml", "text": "invented\n", "settings": SETTINGS, "environment": {}, "created_at": NOW}
+        sweep = {"name": "large", "path": "large.yaml", "text": "invented\n", "settings": SETTINGS, "created_at": NOW}
+        sweep["environment"] = {"rnnbench": "", "versions": {}, "revision": None, "command": "invented"}
         session.execute(insert(SweepRow), [sweep | {"ended_at": NOW, "session_s": 1.0}])
         for start in range(0, num_trials, PART):
             invented = [invent(place, num_epochs, rng) for place in range(start, min(start + PART, num_trials))]

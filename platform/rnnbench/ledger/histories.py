@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import overload
 
 from rnnbench.ledger.records import EpochRecord
@@ -33,19 +32,18 @@ class History(Sequence[EpochRecord]):
 
     def append(self, epoch: int, wall_s: float, metrics: Mapping[str, float]) -> None:
         """Takes the next epoch."""
-        place = len(self._epochs)
+        place, columns = len(self._epochs), self._columns
         self._epochs.append(epoch)
         self._walls.append(wall_s)
-        for name in chain(metrics, self._columns.keys() - metrics.keys()):
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = array("d", [_NAN] * place)
+        if metrics.keys() != columns.keys():
+            for name in metrics.keys() - columns.keys():
+                columns[name] = array("d", [_NAN]) * place
                 self._missing.update((name, earlier) for earlier in range(place))
-            if name in metrics:
-                column.append(metrics[name])
-            else:
-                column.append(_NAN)
+            for name in columns.keys() - metrics.keys():
+                columns[name].append(_NAN)
                 self._missing.add((name, place))
+        for name, value in metrics.items():
+            columns[name].append(value)
 
     def values(self, name: str) -> "array[float]":
         """A metric of every epoch; NaN where an epoch does not have it."""

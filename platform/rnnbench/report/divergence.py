@@ -14,7 +14,6 @@ from rnnbench.report.importance import RATE, Importance
 from rnnbench.report.rows import differing
 from rnnbench.report.statistics import CONFIDENCE
 from rnnbench.report.tables import Summary
-from rnnbench.search.space import full_parameters
 
 LOST = (Status.DIVERGED, Status.FAILED)
 
@@ -108,7 +107,7 @@ def find_spots(row: Summary, importances: Sequence[Importance]) -> Spots | None:
 
 def _ended(row: Summary) -> list[tuple[TrialRecord, dict[str, Value]]]:
     ended = [trial for trial in row.searched if trial.status in (Status.COMPLETED, *LOST)]
-    return [(trial, full_parameters(trial.task, trial.cell, trial.spec.parameters)) for trial in ended]
+    return [(trial, row.given[trial.key]) for trial in ended]
 
 
 def _separation(values: Sequence[Value], lost: Sequence[bool]) -> float:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnnbench.base.parameters import Value
-from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.ledger.records import Status
 from rnnbench.report.importance import Scale
 from rnnbench.report.style import (
     GREY,
@@ -27,7 +27,6 @@ from rnnbench.report.style import (
 )
 from rnnbench.report.tables import Comparison, Summary, find_levels, to_number, value
 from rnnbench.report.words import axis_title
-from rnnbench.search.space import full_parameters
 
 COLUMNS = 4
 MOST_CELLS = 12
@@ -112,13 +111,9 @@ def _points(row: Summary, name: str) -> _Points:
         if name in parameters:
             (found.whole if trial.stopped_at is None else found.stopped).append((parameters[name], value(trial)))
     for trial in row.searched:
-        if trial.status == Status.DIVERGED and name in (parameters := _parameters(trial)):
+        if trial.status == Status.DIVERGED and name in (parameters := row.given[trial.key]):
             found.diverged.append(parameters[name])
     return found
-
-
-def _parameters(trial: TrialRecord) -> dict[str, Value]:
-    return full_parameters(trial.task, trial.cell, trial.spec.parameters)
 
 
 def _draw_points(axes: Axes, panel: _Panel) -> None:

@@ -1,15 +1,16 @@
 """How steady training was: clipped and exploding steps, how far the last epochs lie from the best, and when the final order was there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.curves import Epochs, Floats, best_so_far, read_curve, stack_best
 from rnnbench.report.statistics import Interval, bootstrap_iqm, bootstrap_mean
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
-from rnnbench.search.space import full_parameters
 
 CLIPS = ("training.clip_norm", "training.clip_value")
 # An epoch explodes whose mean gradient norm is not finite, or so many times the median of its trial's epochs.
@@ -58,7 +59,7 @@ def find_steadiness(row: Summary, epochs: Epochs) -> Steadiness:
     """Of a cell's search trials."""
     told = [trial for trial in row.searched if trial.status in (Status.COMPLETED, Status.DIVERGED) and epochs.get(trial.key)]
     clipped = [
-        float(np.mean(read_curve(epochs[trial.key], "clipped_share") > 0)) for trial in told if _clips(trial)
+        float(np.mean(read_curve(epochs[trial.key], "clipped_share") > 0)) for trial in told if _clips(row.given[trial.key])
     ]  # fmt: skip
     long = [trial for trial in told if len(epochs[trial.key]) >= LEAST_EPOCHS]
     exploding = [float(np.mean(find_exploding(read_curve(epochs[trial.key], "grad_norm")))) for trial in long]
@@ -139,8 +140,7 @@ def _inversions(ranks: NDArray[np.int64]) -> int:
     return found
 
 
-def _clips(trial: TrialRecord) -> bool:
-    parameters = full_parameters(trial.task, trial.cell, trial.spec.parameters)
+def _clips(parameters: Mapping[str, Value]) -> bool:
     return any(parameters.get(name) is not None for name in CLIPS)
 
 

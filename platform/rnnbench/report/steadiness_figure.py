@@ -29,12 +29,13 @@ def draw_orders(trials: Mapping[str, Order], cells: Order | None, prefix: str) -
     if cells is not None:
         told = [(epoch, tau) for epoch, tau in zip(cells.epochs, cells.tau, strict=True) if tau is not None]
         axes.step([epoch for epoch, _ in told], [tau for _, tau in told], where="post", color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
-    low, high = axes.get_xlim()
-    if high > MOST_LINEAR:
-        axes.set_xlim(low / (high / low) ** 0.12, high)
+    last = max(order.epochs[-1] for order in (*trials.values(), *([cells] if cells else [])))
+    # Room for the names at the left.
+    if last > MOST_LINEAR:
+        axes.set_xlim(last**-0.14, last**1.02)
         mark_log(axes)
     else:
-        axes.set_xlim(low - 0.12 * (high - low), high)
+        axes.set_xlim(1 - 0.14 * (last - 1), 1 + 1.02 * (last - 1))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1.05)
     label_starts(axes, starts)

@@ -27,6 +27,7 @@ FACETS_IN_A_ROW = 3
 LONGEST_NAME = 12
 # More marks than that are one image inside the drawing: every one is there, and a page of ten thousand trials opens.
 CROWD = 1000
+MARGIN_INCHES = 0.1
 
 Item = TypeVar("Item")
 
@@ -74,8 +75,12 @@ def draw(figure: Figure, name: str, caption: str, alt: str) -> Picture:
     """Renders a figure; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     svg, png = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-    figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches="tight")
+    # Laid out once for both forms.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    around = figure.get_tightbbox().padded(MARGIN_INCHES)
+    figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None}, bbox_inches=around)
+    figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches=around)
     text = svg.getvalue()
     return Picture(name, caption, alt, text[text.index("<svg") :], png.getvalue())
 

@@ -73,9 +73,14 @@ class Summary:
         return sum(number for status, number in self.counts.items() if status not in FINAL)
 
     @cached_property
+    def given(self) -> dict[str, dict[str, Value]]:
+        """All parameters of each search trial, by key."""
+        return {trial.key: full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.searched}
+
+    @cached_property
     def tried(self) -> list[dict[str, Value]]:
         """All parameters of each completed search trial."""
-        return [full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.completed]
+        return [self.given[trial.key] for trial in self.completed]
 
     @cached_property
     def searched_parameters(self) -> list[str]:
