@@ -66,7 +66,7 @@ def decade_of(rate: float) -> int:
     """The power of ten at or below a rate."""
     power = math.floor(math.log10(rate))
     # The logarithm of a power of ten may be rounded to either side.
-    return power + (rate >= 10.0 ** (power + 1)) - (rate < 10.0**power)
+    return power + int(rate >= 10.0 ** (power + 1)) - int(rate < 10.0**power)
 
 
 @dataclass(frozen=True)

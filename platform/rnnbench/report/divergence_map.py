@@ -17,6 +17,7 @@ from rnnbench.report.style import (
     Picture,
     colour_of,
     draw,
+    is_crowd,
     limit_to_most,
     mark_levels,
     mark_log,
@@ -28,6 +29,8 @@ from rnnbench.report.style import (
 from rnnbench.report.tables import find_levels, to_number
 
 MOST_CELLS = 12
+# More signs are smaller.
+FEW = 60
 # Of a lost trial; black and vermilion are told apart in every kind of sight, and by their shapes.
 DIVERGED, FAILED = ("x", "black"), ("+", COLOURS[1])
 
@@ -70,11 +73,13 @@ def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
 
     scatter(axes, *places(one.well), colour_of(one.cell), marker_of(one.cell))
     for of_kind, (marker, colour) in ((one.diverged, DIVERGED), (one.failed, FAILED)):
-        axes.plot(*places(of_kind), marker, color=colour, markersize=5, zorder=3, rasterized=False)
+        axes.plot(
+            *places(of_kind), marker, color=colour, markersize=5 if len(of_kind) <= FEW else 3, zorder=3, rasterized=is_crowd(len(of_kind))
+        )
     if x_levels:
         mark_levels(axes, x_levels)
     elif scales.get(RATE) == "log":
-        mark_log(axes)
+        mark_log(axes, narrow=True)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     if y_levels:

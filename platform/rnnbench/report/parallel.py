@@ -21,6 +21,8 @@ MOST_CELLS, MOST_AXES, MOST_LINES = 6, 7, 500
 # The best of the trials, which are drawn on top.
 BEST_SHARE = 0.1
 LEAST_TRIALS = 10
+# Thick lines that can be told apart.
+FEW_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ class _Scale:
             inner = [power for power in powers if 0.12 < self.place(power) < 0.88]
         else:
             inner = [(self.low + self.high) / 2]
-        return [(self.place(at), f"{at:.2g}" if self.log_scaled else f"{at:.3g}") for at in (self.low, *inner, self.high)]
+        return [(self.place(at), f"{at:.2g}" if self.log_scaled else self._write(at)) for at in (self.low, *inner, self.high)]
+
+    def _write(self, at: float) -> str:
+        """Three digits, of the range's size: what is next to nothing in it is 0."""
+        return "0" if abs(at) < (self.high - self.low) / 500 else f"{at:.3g}"
 
 
 def draw_parallel(
@@ -113,7 +119,9 @@ def _panel(axes: Axes, row: Summary, by_weight: Sequence[str], scales: Mapping[s
     worse: dict[str, Any] = {"colors": colours(goodness[num_best:][::-1]), "linewidths": 0.8, "alpha": 0.7, "zorder": 2}
     # Worst first: the better lie on top.
     axes.add_collection(LineCollection(lines[num_best:][::-1], rasterized=is_crowd(len(shown)), **worse))
-    axes.add_collection(LineCollection(lines[:num_best][::-1], colors=colour_of(row.cell), linewidths=1.8, zorder=3))
+    axes.add_collection(
+        LineCollection(lines[:num_best][::-1], colors=colour_of(row.cell), linewidths=1.8 if num_best <= FEW_LINES else 0.9, zorder=3)
+    )
     for x, upright in enumerate(uprights):
         axes.axvline(x, color=GREY, linewidth=0.8, zorder=1)
         on_left = x < len(uprights) - 1

@@ -25,9 +25,14 @@ def draw_profiles(found: Profiles) -> Picture:
         caption = (
             f"Performance profiles (Agarwal et al. 2021) over {len(found.data_sets)} data sets with {runs} fresh seeds of each cell: the "
             "share of runs whose score is above a level, each data set with the same weight, and a 95 % band by the bootstrap of seeds "
-            "within each data set. A score says how far a test value has come from the floor in the task's card (a method without a "
-            "recurrent network, 0) to the best value of any run here (1). Where one line is above another everywhere, its cell is better."
+            "within each data set. A score says how far a test value has come from the floor, a method without a recurrent network (0), to the "
+            "best value of any run here (1). Where one line is above another everywhere, its cell is better. Floors: "
         )
+        caption += "; ".join(
+            f"{task} on {about} {scale.floor:.4g} by {scale.source}"
+            for (task, about), scale in zip(found.data_sets, found.scales, strict=True)
+        )
+        caption += "."
         middle = next(place for place, level in enumerate(found.levels) if level >= 0.5)
         alt = "; ".join(f"{one.cell}: {100 * one.share[middle]:.0f} % of runs score above 0.5" for one in found.profiles)
         return draw(figure, "profiles", caption, alt)

@@ -1,8 +1,8 @@
 """Performance profiles: of each cell the share of runs over all data sets that score above a level, with a stratified bootstrap band.
 
 Source: Agarwal et al. 2021, arXiv:2108.13264 (score distributions of rliable), after Dolan and More 2002. Metrics of different tasks share
-no unit, so each data set's test values are scored on the way from its floor, what the task's card says a method without a recurrent network
-reaches, which is 0, to the best that any run here reached, which is 1.
+no unit, so each data set's test values are scored on the way from its floor, what a method without a recurrent network reaches, which is 0,
+to the best that any run here reached, which is 1.
 """
 
 # Shapes: N runs of one data set, J levels, R resamples.
@@ -21,6 +21,8 @@ LEAST_RUNS = 3
 LEAST_DATA_SETS = 2
 NUM_LEVELS = 101
 RESAMPLES = 2000
+# Where a floor is known from.
+TEST_DATA, CARD, VALIDATION_DATA = "test data", "the task's card", "validation data"
 
 Floats = NDArray[np.float64]
 
@@ -36,18 +38,27 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The values of a data set's metric that score 0 and 1; `source` says where the floor is known from."""
+
+    floor: float
+    best: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Profiles:
     """Of all cells that were tested on every data set.
 
     Attributes:
-        scales: Of each data set the floor and the best value, which are the scores 0 and 1.
+        scales: Of each data set.
         runs: The fewest and the most seeds of a cell on a data set.
         levels: Ascending; the last is 1.
         profiles: By the mean of their shares, best first.
     """
 
     data_sets: tuple[tuple[str, str], ...]
-    scales: tuple[tuple[float, float], ...]
+    scales: tuple[Scale, ...]
     runs: tuple[int, int]
     levels: tuple[float, ...]
     profiles: tuple[Profile, ...]
@@ -62,21 +73,22 @@ def find_profiles(comparisons: Sequence[Comparison], seed: int = 0) -> Profiles 
     if len(cells) < 2:
         return "no two cells were tested on every data set"
     scores: list[dict[str, Floats]] = []
-    scales: list[tuple[float, float]] = []
+    scales: list[Scale] = []
     for one in tested:
         values = {row.cell: np.asarray(row.test_values) for row in one.rows if row.cell in cells}
         place = f"{one.task.name} on {one.about}"
         few = [f"{cell} has {len(of_cell)}" for cell, of_cell in values.items() if len(of_cell) < LEAST_RUNS]
         if few:
             return f"{LEAST_RUNS} seeds of each cell are needed, but on {place} {' and '.join(few)}"
-        floor = find_floor(one)
-        if floor is None:
-            return f"nothing is known of what a method without a recurrent network reaches on the test data of {place}"
+        found = find_floor(one)
+        if found is None:
+            return f"nothing is known of what a method without a recurrent network reaches on {place}"
+        floor, source = found
         sign = sign_of(one.task)
         best = sign * max(float((sign * of_cell).max()) for of_cell in values.values())
         if sign * (best - floor) <= 0:
             return f"no run on {place} is better than {floor:.4g}, which needs no recurrent network"
-        scales.append((floor, best))
+        scales.append(Scale(floor, best, source))
         scores.append({cell: (of_cell - floor) / (best - floor) for cell, of_cell in values.items()})
     levels_J = _levels(scores)
     rng = np.random.default_rng(seed)
@@ -91,12 +103,20 @@ def find_profiles(comparisons: Sequence[Comparison], seed: int = 0) -> Profiles 
     )
 
 
-def find_floor(comparison: Comparison) -> float | None:
-    """What needs no recurrent network on the test data; None where the card tells it only of another question than the one asked."""
+def find_floor(comparison: Comparison) -> tuple[float, str] | None:
+    """What needs no recurrent network, and where that is known from; None where it is not known.
+
+    What the trials of a memory problem say of the test data, else what the task's card says where its usual question was asked, else the best
+    of the methods that were tried on the validation data of the sweep itself.
+    """
     if comparison.bar is not None:
-        return comparison.bar.test_level
+        return comparison.bar.test_level, TEST_DATA
     card = comparison.task.data.get(comparison.data)
-    return card.floor.value if card and card.floor and not comparison.question else None
+    if card and card.floor and not comparison.question:
+        return card.floor.value, CARD
+    if comparison.baselines:
+        return (max if sign_of(comparison.task) > 0 else min)(comparison.baselines.values()), VALIDATION_DATA
+    return None
 
 
 def shares_above(scores: Sequence[Floats], levels_J: Floats) -> Floats:

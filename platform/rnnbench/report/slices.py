@@ -30,6 +30,7 @@ from rnnbench.report.words import axis_title
 
 COLUMNS = 4
 MOST_CELLS = 12
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ def _arrange(found: Mapping[str, Sequence[tuple[Summary, _Points]]]) -> list[lis
             groups.setdefault(tuple(row.cell for row, _ in cells), []).append(name)
     lines = []
     for names in groups.values():
-        for start in range(0, len(names), COLUMNS):
-            of_names = [[_Panel(name, row, points, levels[name]) for row, points in found[name]] for name in names[start : start + COLUMNS]]
+        # Blocks of about the same width: five are three and two.
+        width = math.ceil(len(names) / math.ceil(len(names) / COLUMNS))
+        for start in range(0, len(names), width):
+            of_names = [[_Panel(name, row, points, levels[name]) for row, points in found[name]] for name in names[start : start + width]]
             lines += [list(line) for line in zip(*of_names, strict=True)]
     return lines + [alone[start : start + COLUMNS] for start in range(0, len(alone), COLUMNS)]
 
@@ -120,7 +123,9 @@ def _draw_points(axes: Axes, panel: _Panel) -> None:
     colour, marker = colour_of(panel.row.cell), marker_of(panel.row.cell)
     for of_kind, hollow in ((panel.points.whole, False), (panel.points.stopped, True)):
         if of_kind:
-            x = [_place(at, panel.levels) for at, _ in of_kind]
+            # Trials of one level stand beside each other: steps of the golden ratio spread any number of them.
+            aside = [0.36 * ((turn * GOLDEN) % 1 - 0.5) if panel.levels else 0.0 for turn in range(len(of_kind))]
+            x = [_place(at, panel.levels) + by for (at, _), by in zip(of_kind, aside, strict=True)]
             scatter(axes, x, [reached for _, reached in of_kind], colour, marker, hollow=hollow)
     if panel.points.diverged:
         x = [_place(at, panel.levels) for at in panel.points.diverged]
