@@ -21,12 +21,15 @@ from rnnbench.report.findings import find_out
 from rnnbench.report.importance import LEAST_TRIALS, find_scales
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
-from rnnbench.report.rows import to_csv, to_parquet, trial_rows
+from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
 from rnnbench.report.steadiness import EXPLODES, LEAST_EPOCHS
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
 from rnnbench.report.tables import build_comparisons
 from rnnbench.report.words import number
+
+# Pieces of a page that are written at once.
+FRAGMENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     Raises:
         OSError: the folder cannot be written.
     """
+    # First, and each large text in parts: none of it is held while the next is made.
+    tables = _write_tables(studies, out)
     comparisons = build_comparisons(studies)
     across = compare_across(comparisons)
     scales = find_scales(studies)
@@ -89,16 +94,17 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()
-    html = environment.get_template("report.html").render(context)
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
     html_at, markdown_at, json_at, latex_at = (out / f"report.{ending}" for ending in ("html", "md", "json", "tex"))
-    files = ReportFiles(html_at, markdown_at, json_at, latex_at, _write_tables(studies, out), tuple(figures), note, answers)
+    files = ReportFiles(html_at, markdown_at, json_at, latex_at, tables, tuple(figures), note, answers)
     write_atomic(files.latex, environment.get_template("report.tex").render(context))
     write_atomic(files.markdown, markdown)
     write_atomic(files.json, chain(json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(document), "\n"))
-    write_atomic(files.html, html)
+    pages = environment.get_template("report.html").stream(context)
+    pages.enable_buffering(FRAGMENTS)
+    write_atomic(files.html, pages)
     return files
 
 
@@ -109,9 +115,9 @@ def _write_picture(picture: Picture, folder: Path) -> Path:
 
 
 def _write_tables(studies: Sequence[Study], out: Path) -> tuple[Path, ...]:
-    rows = [row for study in studies for row in trial_rows(study.trials, study.sweep.name)]
-    write_atomic(out / "trials.csv", to_csv(rows))
-    write_atomic(out / "trials.parquet", to_parquet(rows))
+    columns = to_columns(row for study in studies for row in trial_rows(study.trials, study.sweep.name))
+    write_atomic(out / "trials.csv", to_csv(columns))
+    write_atomic(out / "trials.parquet", to_parquet(columns))
     return out / "trials.csv", out / "trials.parquet"
 
 

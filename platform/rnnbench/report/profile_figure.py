@@ -25,8 +25,8 @@ def draw_profiles(found: Profiles) -> Picture:
         caption = (
             f"Performance profiles (Agarwal et al. 2021) over {len(found.data_sets)} data sets with {runs} fresh seeds of each cell: the "
             "share of runs whose score is above a level, each data set with the same weight, and a 95 % band by the bootstrap of seeds "
-            "within each data set. A score says how far a test value has come from the floor, a method without a recurrent network (0), to the "
-            "best value of any run here (1). Where one line is above another everywhere, its cell is better. Floors: "
+            "within each data set. A score says how far a test value has come from the floor, a method without a recurrent network (0), "
+            "to the best value of any run here (1). Where one line is above another everywhere, its cell is better. Floors: "
         )
         caption += "; ".join(
             f"{task} on {about} {scale.floor:.4g} by {scale.source}"

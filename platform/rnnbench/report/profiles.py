@@ -106,8 +106,8 @@ def find_profiles(comparisons: Sequence[Comparison], seed: int = 0) -> Profiles 
 def find_floor(comparison: Comparison) -> tuple[float, str] | None:
     """What needs no recurrent network, and where that is known from; None where it is not known.
 
-    What the trials of a memory problem say of the test data, else what the task's card says where its usual question was asked, else the best
-    of the methods that were tried on the validation data of the sweep itself.
+    What the trials of a memory problem say of the test data, else what the task's card says where its usual question was asked, else the
+    best of the methods that were tried on the validation data of the sweep itself.
     """
     if comparison.bar is not None:
         return comparison.bar.test_level, TEST_DATA

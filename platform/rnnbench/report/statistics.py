@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 5000
 # Values of a bootstrap that are held at once.
-MAX_DRAWN = 1_000_000
+MAX_DRAWN = 250_000
 CONFIDENCE = 0.95
 # Quantiles of a bootstrap between which its interval lies.
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
