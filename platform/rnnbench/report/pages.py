@@ -131,6 +131,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "fine_share": lambda share: f"{100 * share:.1f} %",
         "share": lambda share: f"{100 * share:.0f} %",
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",

@@ -88,6 +88,8 @@ def test_the_report_has_the_table_and_the_map_only_where_trials_were_lost(tmp_pa
     page = files.html.read_text()
     assert "Where trials diverged" in page
     assert "2 of 3" in page
+    # Wilson's interval of two in three.
+    assert "(20.8 % to 93.9 %)" in page
     assert "| diverged, by learning rate | 0.001 to 0.01 | 0.01 to 0.1 |" in files.markdown.read_text()
     assert "divergence" in [path.stem.rpartition("-")[2] for path in files.figures]
     (cell,) = json.loads(files.json.read_text())["comparisons"][0]["cells"]
