@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from rnnbench.report.statistics import CONFIDENCE, TAILS, holm
 from rnnbench.report.tables import Comparison, sign_of
@@ -86,12 +85,16 @@ def compare_across(comparisons: Sequence[Comparison], seed: int = 0) -> Across |
 
 def rank_rows(values_DK: Floats) -> Floats:
     """Ranks within each data set, 1 for the highest value, ties share the mean of theirs."""
+    from scipy import stats
+
     ranks: Floats = stats.rankdata(-values_DK, axis=1)
     return ranks
 
 
 def friedman(values_DK: Floats) -> float | None:
     """The p-value of Friedman's test; None where no data set tells any two cells apart."""
+    from scipy import stats
+
     if all(np.ptp(row) == 0 for row in values_DK):
         return None
     return float(stats.friedmanchisquare(*values_DK.T).pvalue)
@@ -99,6 +102,8 @@ def friedman(values_DK: Floats) -> float | None:
 
 def critical_difference(num_cells: int, num_data_sets: int) -> float:
     """Nemenyi's at the 5 % level: q sqrt(K (K + 1) / (6 D)), q of the studentised range over sqrt(2) (Demsar 2006, table 5)."""
+    from scipy import stats
+
     q = float(stats.studentized_range.ppf(CONFIDENCE, num_cells, np.inf)) / np.sqrt(2)
     return float(q * np.sqrt(num_cells * (num_cells + 1) / (6 * num_data_sets)))
 
@@ -110,6 +115,8 @@ def improvement(one: Floats, other: Floats) -> float:
 
 
 def _pair(values: Sequence[Mapping[str, Floats]], means_DK: Floats, cells: Sequence[str], first: int, second: int, seed: int) -> Pair:
+    from scipy import stats
+
     one, other = cells[first], cells[second]
     gaps = means_DK[:, first] - means_DK[:, second]
     rng = np.random.default_rng(seed)

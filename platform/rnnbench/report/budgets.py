@@ -15,7 +15,7 @@ from rnnbench.report.statistics import TAILS
 
 RESAMPLES = 2000
 # Values of a bootstrap that are held at once.
-MAX_DRAWN = 2_000_000
+MAX_DRAWN = 500_000
 # Budgets of a curve that has more draws than that.
 MAX_POINTS = 60
 

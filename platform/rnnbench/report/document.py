@@ -1,7 +1,7 @@
 """The report as plain data: every number that the pages show, and the trial keys it comes from."""
 
 import statistics as plain
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,8 @@ from rnnbench.report.across import Across
 from rnnbench.report.amounts import Amounts
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
-from rnnbench.report.importance import Importance, why_not
+from rnnbench.report.findings import Findings, describe, describe_order
+from rnnbench.report.profiles import Profiles
 from rnnbench.report.published import find_published
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
@@ -20,19 +21,22 @@ from rnnbench.report.words import answer, say_across
 def build_document(
     studies: Sequence[Study],
     comparisons: Sequence[Comparison],
-    importances: Sequence[Sequence[Importance]],
+    findings: Sequence[Findings],
     amounts: Sequence[Amounts],
     across: Across | None,
+    profiles: Profiles | str,
 ) -> dict[str, Any]:
     """Plain data of the whole report; floats are finite.
 
     Args:
-        importances: Of each comparison, of the cells whose trials tell what mattered.
+        findings: Of each comparison.
         amounts: See `find_amounts`.
+        profiles: Or why there are none.
     """
     unsolved = {key for comparison in comparisons for key in comparison.unsolved}
     return {
         "across": asdict(across) | {"answer": say_across(across)} if across else None,
+        "profiles": {"why_not": profiles} if isinstance(profiles, str) else {"why_not": None} | asdict(profiles),
         "training_rows": [asdict(found) for found in amounts],
         "sweeps": [_sweep(study, unsolved) for study in studies],
         "comparisons": [
@@ -45,9 +49,8 @@ def build_document(
                 "metric": asdict(comparison.task.metric),
                 "answer": answer(comparison),
                 "order": "test" if comparison.tested else "validation",
-                "cells": [
-                    _cell(row, comparison) | {"importance": _importance(row, {one.cell: one for one in found})} for row in comparison.rows
-                ],
+                "cells": [_cell(row, comparison) | describe(row, found) for row in comparison.rows],
+                "order_of_cells": describe_order(found.cell_order) if found.cell_order else None,
                 "baselines": dict(comparison.baselines),
                 "floor": _floor(comparison),
                 "must_beat": asdict(comparison.bar) if comparison.bar else None,
@@ -56,7 +59,7 @@ def build_document(
                     for one in find_published(comparison)
                 ],
             }
-            for comparison, found in zip(comparisons, importances, strict=True)
+            for comparison, found in zip(comparisons, findings, strict=True)
         ],
     }
 
@@ -146,15 +149,6 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
             if trial.status in (Status.FAILED, Status.DIVERGED)
         ],
     }
-
-
-def _importance(row: Summary, found: Mapping[str, Importance]) -> dict[str, Any]:
-    """What mattered for a cell, or why its trials do not tell."""
-    if row.cell not in found:
-        return {"why_not": why_not(row)}
-    one = found[row.cell]
-    basin = asdict(one.basin) | {"decades": one.basin.decades} if one.basin else None
-    return {"why_not": None} | asdict(one) | {"basin": basin}
 
 
 def _beating(row: Summary, comparison: Comparison) -> dict[str, int] | None:

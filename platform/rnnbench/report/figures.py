@@ -1,6 +1,5 @@
-"""The figures of a comparison: every trial, learning curves, and the metric against each searched parameter."""
+"""The figures of a comparison: every trial, learning curves, budgets, and those that have files of their own."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,30 +7,30 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from rnnbench.ledger.records import EpochRecord, Status
+from rnnbench.ledger.records import Status
 from rnnbench.report.across import Across
+from rnnbench.report.curves import Epochs, best_so_far, read_curve, stack_best
+from rnnbench.report.divergence_map import draw_divergence
 from rnnbench.report.examined import draw_confusion
+from rnnbench.report.findings import Findings
 from rnnbench.report.flow import draw_flow
-from rnnbench.report.importance import Importance, Scale
+from rnnbench.report.importance import Scale
 from rnnbench.report.importance_figures import draw_importance
-from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, facets, label_ends, mark_levels, mark_log, marker_of, name_cells
-from rnnbench.report.tables import Comparison, Summary, find_levels, sign_of, to_number, value
+from rnnbench.report.parallel import draw_parallel
+from rnnbench.report.slices import draw_slices
+from rnnbench.report.steadiness_figure import draw_orders
+from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, is_crowd, label_ends, mark_log, marker_of
+from rnnbench.report.tables import Comparison, sign_of, value
 from rnnbench.report.tradeoffs import draw_tradeoffs
 from rnnbench.report.words import axis_title
 
-Epochs = Mapping[str, Sequence[EpochRecord]]
 
-
-def draw_figures(
-    comparison: Comparison, epochs: Epochs, scales: Mapping[str, Scale], importances: Sequence[Importance], prefix: str
-) -> list[Picture]:
+def draw_figures(comparison: Comparison, epochs: Epochs, scales: Mapping[str, Scale], found: Findings, prefix: str) -> list[Picture]:
     """All figures that the data allow, named after `prefix`.
 
     Args:
         scales: Of parameters that were drawn on another than a linear one.
-        importances: Of the cells whose trials tell what mattered.
     """
     if not any(row.completed for row in comparison.rows):
         return []
@@ -42,11 +41,17 @@ def draw_figures(
         if any(row.budget for row in comparison.rows):
             pictures.append(_budgets(comparison, prefix))
         searched = searched_parameters(comparison)
-        pictures += [_parameters(comparison, searched, scales, prefix)] if searched else []
-        pictures += [picture for picture in (draw_tradeoffs(comparison, prefix), draw_flow(comparison, prefix)) if picture]
-        pictures += draw_importance(importances, comparison.task.metric, prefix)
-        confusion = draw_confusion(comparison.rows[0], prefix) if comparison.tested else None
-        return pictures + ([confusion] if confusion else [])
+        pictures += [draw_slices(comparison, searched, scales, prefix)] if searched else []
+        maybe = [
+            draw_parallel(comparison, found.importances, scales, prefix),
+            draw_divergence(found.spots, scales, prefix),
+            draw_orders(found.trial_orders, found.cell_order, prefix),
+            draw_tradeoffs(comparison, prefix),
+            draw_flow(comparison, prefix),
+            *draw_importance(found.importances, comparison.task.metric, prefix),
+            draw_confusion(comparison.rows[0], prefix) if comparison.tested else None,
+        ]
+        return pictures + [picture for picture in maybe if picture]
 
 
 def draw_ranks(across: Across) -> Picture:
@@ -103,9 +108,11 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
     for place, row in enumerate(reversed(comparison.rows)):
         values = [value(trial) for trial in row.completed]
         jitter = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
+        many = is_crowd(len(values))
         axes.scatter(
-            values, place + np.asarray(jitter), s=22, alpha=0.55, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell)
-        )
+            values, place + np.asarray(jitter), s=8 if many else 22, alpha=0.3 if many else 0.55, linewidths=0, rasterized=many,
+            color=colour_of(row.cell), marker=marker_of(row.cell),
+        )  # fmt: skip
         if row.test:
             axes.errorbar(
                 row.test.value, place + 0.3, xerr=[[row.test.value - row.test.low], [row.test.high - row.test.value]],
@@ -133,22 +140,20 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
     axes = figure.add_subplot()
     ends = []
     for row in comparison.rows:
-        curves = [
-            _best_so_far(epochs[trial.key], metric.name, sign_of(comparison.task)) for trial in row.completed if epochs.get(trial.key)
-        ]
-        if not curves:
+        told = [trial for trial in row.completed if epochs.get(trial.key)]
+        if not told:
             continue
         # Behind the first stop of a scheduler only the better trials are left: their median would flatter.
         stops = [trial.stopped_at for trial in row.completed if trial.stopped_at is not None]
-        longest = min(stops) if stops else max(map(len, curves))
+        longest = min(stops) if stops else max(len(epochs[trial.key]) for trial in told)
         # A trial that ended by its patience keeps its best value: that is what it would report.
-        filled = np.array([[*curve[:longest], *[curve[-1]] * (longest - len(curve))] for curve in curves])
+        filled = stack_best(told, epochs, metric.name, sign_of(comparison.task), longest)
         x, colour = np.arange(1, longest + 1), colour_of(row.cell)
         low, middle, high = np.quantile(filled, [0.25, 0.5, 0.75], axis=0)
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(x, middle, color=colour, linewidth=2, marker=marker_of(row.cell), markevery=max(1, longest // 8), markersize=4)
         if row.best and epochs.get(row.best.key):
-            best = _best_so_far(epochs[row.best.key], metric.name, sign_of(comparison.task))
+            best = best_so_far(read_curve(epochs[row.best.key], metric.name), sign_of(comparison.task))
             axes.plot(range(1, len(best) + 1), best, color=colour, linewidth=1, linestyle=(0, (4, 2)))
         ends.append((row.cell, float(longest), float(middle[-1])))
     label_ends(axes, ends)
@@ -185,37 +190,6 @@ def _budgets(comparison: Comparison, prefix: str) -> Picture:
     )
     alt = "; ".join(f"{cell}: {y:.4g} expected of {x:.0f} trials" for cell, x, y in ends)
     return draw(figure, f"{prefix}-budgets", caption, alt)
-
-
-def _parameters(comparison: Comparison, names: Sequence[str], scales: Mapping[str, Scale], prefix: str) -> Picture:
-    metric = comparison.task.metric
-    figure, panels = facets(names, axis_title(metric))
-    for axes, name in zip(panels, names, strict=True):
-        _facet(axes, comparison.rows, name, log_scaled=scales.get(name) == "log")
-    name_cells(figure, [row.cell for row in comparison.rows if row.completed])
-    caption = f"Best validation {metric.title} of every completed trial against each searched parameter."
-    return draw(figure, f"{prefix}-parameters", caption, f"{metric.title} against {', '.join(names)}")
-
-
-def _facet(axes: Axes, rows: Sequence[Summary], name: str, *, log_scaled: bool) -> None:
-    levels = find_levels([parameters[name] for row in rows for parameters in row.tried if name in parameters])
-    for offset, row in enumerate(rows):
-        tried = [(parameters[name], value(trial)) for trial, parameters in zip(row.completed, row.tried, strict=True) if name in parameters]
-        shift = (offset - (len(rows) - 1) / 2) * 0.18
-        x = [levels.index(given) + shift if levels else to_number(given) for given, _ in tried]
-        y = [reached for _, reached in tried]
-        axes.scatter(x, y, s=18, alpha=0.65, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell))
-    if levels:
-        mark_levels(axes, levels)
-    elif log_scaled:
-        mark_log(axes)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
-def _best_so_far(epochs: Sequence[EpochRecord], metric: str, sign: float) -> list[float]:
-    values = sign * np.array([epoch.metrics.get(metric, math.nan) for epoch in epochs], dtype=float)
-    return [float(item) for item in sign * np.fmax.accumulate(values)]
 
 
 def _mark_baseline(axes: Axes, comparison: Comparison, *, vertical: bool) -> None:

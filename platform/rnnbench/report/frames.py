@@ -16,7 +16,7 @@ def trial_frame(trials: Iterable[TrialRecord], sweep: str | None = None) -> pd.D
     `best_epoch`, `seconds`, what its outcome says (`epochs`, `num_parameters` ...), `validation.NAME` and `test.NAME` for every metric,
     and every parameter by its full name.
     """
-    rows = trial_rows(trials, sweep)
+    rows = list(trial_rows(trials, sweep))
     return pd.DataFrame(rows, columns=columns_of(rows))
 
 

@@ -296,10 +296,16 @@ class _Boxes:
         """The share of two parameters beyond each one's own."""
         if self._variance == 0:
             return 0.0
-        middles_J, widths_J = self._steps(d)
-        middles_K, widths_K = self._steps(e)
+        edges_J, edges_K = self._edges(d), self._edges(e)
+        widths_J, widths_K = np.diff(edges_J) / self._ranges_D[d], np.diff(edges_K) / self._ranges_D[e]
         weights_L = self.values_L * self._volumes_L / (self._widths_LD[:, d] * self._widths_LD[:, e])
-        means_JK = (self._holds(d, middles_J) * weights_L) @ self._holds(e, middles_K).T
+        # A box adds its weight to a rectangle of steps: to its corners, of which sums along both axes fill it.
+        means_JK = np.zeros((len(edges_J), len(edges_K)))
+        for ends_LD, sign_j in ((self.low_LD, 1), (self.high_LD, -1)):
+            for other_LD, sign_k in ((self.low_LD, 1), (self.high_LD, -1)):
+                corner = np.searchsorted(edges_J, ends_LD[:, d]), np.searchsorted(edges_K, other_LD[:, e])
+                np.add.at(means_JK, corner, sign_j * sign_k * weights_L)
+        means_JK = means_JK.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
         both = float(widths_J @ (means_JK - self._mean) ** 2 @ widths_K) / self._variance
         return max(0.0, both - float(self.main()[d] + self.main()[e]))
 
@@ -311,8 +317,13 @@ class _Boxes:
 
     def _steps(self, d: int) -> tuple[Floats, Floats]:
         """Where the tree's value changes along one parameter: middles between, and their widths as shares of the range."""
-        edges = np.unique(np.concatenate([self.low_LD[:, d], self.high_LD[:, d]]))
+        edges = self._edges(d)
         return (edges[1:] + edges[:-1]) / 2, np.diff(edges) / self._ranges_D[d]
+
+    def _edges(self, d: int) -> Floats:
+        """Both ends of every step along one parameter, ascending."""
+        edges: Floats = np.unique(np.concatenate([self.low_LD[:, d], self.high_LD[:, d]]))
+        return edges
 
     def _holds(self, d: int, at_J: Floats) -> Floats:
         """Which boxes hold a value of one parameter, (J, L); the range's end belongs to the last."""

@@ -1,7 +1,7 @@
 """The pages of a report: HTML that stands alone, Markdown, JSON, and the figures as files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -17,12 +17,19 @@ from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.amounts import draw_amounts, find_amounts
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
-from rnnbench.report.importance import LEAST_TRIALS, Importance, Scale, find_importance, find_scales
-from rnnbench.report.rows import to_csv, to_parquet, trial_rows
+from rnnbench.report.findings import find_out
+from rnnbench.report.importance import LEAST_TRIALS, find_scales
+from rnnbench.report.profile_figure import draw_profiles
+from rnnbench.report.profiles import find_profiles
+from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
+from rnnbench.report.steadiness import EXPLODES, LEAST_EPOCHS
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, colour_of
-from rnnbench.report.tables import Comparison, build_comparisons
+from rnnbench.report.tables import build_comparisons
 from rnnbench.report.words import number
+
+# Pieces of a page that are written at once.
+FRAGMENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -57,41 +64,47 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
     Raises:
         OSError: the folder cannot be written.
     """
+    # First, and each large text in parts: none of it is held while the next is made.
+    tables = _write_tables(studies, out)
     comparisons = build_comparisons(studies)
     across = compare_across(comparisons)
     scales = find_scales(studies)
-    importances = [_importances(comparison, scales) for comparison in comparisons]
-    amounts = find_amounts(comparisons)
-    document = build_document(studies, comparisons, importances, amounts, across)
     epochs = {key: history for study in studies for key, history in study.epochs.items()}
+    findings = [find_out(comparison, epochs, scales) for comparison in comparisons]
+    amounts, profiles = find_amounts(comparisons), find_profiles(comparisons)
+    document = build_document(studies, comparisons, findings, amounts, across, profiles)
     pictures: list[list[Picture]] = []
-    for place, (comparison, told) in enumerate(zip(comparisons, importances, strict=True), 1):
+    for place, (comparison, found) in enumerate(zip(comparisons, findings, strict=True), 1):
         prefix = f"{comparison.task.name}-{comparison.data}" + (f"-{place}" if len(comparisons) > 1 else "")
-        pictures.append(draw_figures(comparison, epochs, scales, told, prefix))
+        pictures.append(draw_figures(comparison, epochs, scales, found, prefix))
     ranks = draw_ranks(across) if across else None
-    by_rows = [draw_amounts(found, f"rows-{place}") for place, found in enumerate(amounts, 1)]
-    every = [picture for drawn in pictures for picture in drawn] + ([ranks] if ranks else []) + by_rows
+    profile = None if isinstance(profiles, str) else draw_profiles(profiles)
+    by_rows = [draw_amounts(amount, f"rows-{place}") for place, amount in enumerate(amounts, 1)]
+    every = [picture for drawn in pictures for picture in drawn] + [one for one in (ranks, profile) if one] + by_rows
     figures = [_write_picture(picture, out / "figures") for picture in every]
     context: dict[str, Any] = {
         "document": document,
         "searched": [searched_parameters(comparison) for comparison in comparisons],
         "pictures": pictures,
         "ranks": ranks,
+        "profile": profile,
+        "steady_limits": {"explodes": EXPLODES, "epochs": LEAST_EPOCHS},
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()
-    html = environment.get_template("report.html").render(context)
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
     html_at, markdown_at, json_at, latex_at = (out / f"report.{ending}" for ending in ("html", "md", "json", "tex"))
-    files = ReportFiles(html_at, markdown_at, json_at, latex_at, _write_tables(studies, out), tuple(figures), note, answers)
+    files = ReportFiles(html_at, markdown_at, json_at, latex_at, tables, tuple(figures), note, answers)
     write_atomic(files.latex, environment.get_template("report.tex").render(context))
     write_atomic(files.markdown, markdown)
     write_atomic(files.json, chain(json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(document), "\n"))
-    write_atomic(files.html, html)
+    pages = environment.get_template("report.html").stream(context)
+    pages.enable_buffering(FRAGMENTS)
+    write_atomic(files.html, pages)
     return files
 
 
@@ -101,15 +114,10 @@ def _write_picture(picture: Picture, folder: Path) -> Path:
     return folder / f"{picture.name}.svg"
 
 
-def _importances(comparison: Comparison, scales: Mapping[str, Scale]) -> list[Importance]:
-    found = (find_importance(row, scales) for row in comparison.rows)
-    return [one for one in found if one is not None]
-
-
 def _write_tables(studies: Sequence[Study], out: Path) -> tuple[Path, ...]:
-    rows = [row for study in studies for row in trial_rows(study.trials, study.sweep.name)]
-    write_atomic(out / "trials.csv", to_csv(rows))
-    write_atomic(out / "trials.parquet", to_parquet(rows))
+    columns = to_columns(row for study in studies for row in trial_rows(study.trials, study.sweep.name))
+    write_atomic(out / "trials.csv", to_csv(columns))
+    write_atomic(out / "trials.parquet", to_parquet(columns))
     return out / "trials.csv", out / "trials.parquet"
 
 
@@ -123,12 +131,14 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "fine_share": lambda share: f"{100 * share:.1f} %",
         "share": lambda share: f"{100 * share:.0f} %",
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,
         "latex": _latex,
         "colour": colour_of,
+        "power": lambda rate: f"{rate:g}",
         "short": lambda key: key[:8],
         "show": lambda item: (
             number(item)

@@ -25,4 +25,4 @@ class Study:
             UnknownSweepError: there is no such sweep.
         """
         sweep, trials = ledger.get_sweep(name), ledger.trials(name)
-        return cls(sweep, trials, ledger.epochs([trial.key for trial in trials]) if with_epochs else {})
+        return cls(sweep, trials, ledger.histories([trial.key for trial in trials]) if with_epochs else {})

@@ -3,9 +3,9 @@
 import io
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,9 +20,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 KNOWN = ("lstm", "elman", "gru")
 GREY = "#8a8a8a"
+# The pale end of a scale that ends in a cell's colour.
+PALE = "#dcdcdc"
 FACETS_IN_A_ROW = 3
 # Of a parameter's value below an axis: the key of a trial would leave no room for the axis.
 LONGEST_NAME = 12
+# More marks than that are one image inside the drawing: every one is there, and a page of ten thousand trials opens.
+CROWD = 1000
+MARGIN_INCHES = 0.1
+
+Item = TypeVar("Item")
 
 # Any: matplotlib types each of its 300 settings by name.
 RC: dict[Any, Any] = {
@@ -68,8 +75,12 @@ def draw(figure: Figure, name: str, caption: str, alt: str) -> Picture:
     """Renders a figure; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     svg, png = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-    figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches="tight")
+    # Laid out once for both forms.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    around = figure.get_tightbbox().padded(MARGIN_INCHES)
+    figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None}, bbox_inches=around)
+    figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches=around)
     text = svg.getvalue()
     return Picture(name, caption, alt, text[text.index("<svg") :], png.getvalue())
 
@@ -91,20 +102,51 @@ def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
 
 def mark_levels(axes: Axes, levels: Sequence[Value]) -> None:
     """Ticks at 0, 1, ... that name the only values of a parameter."""
-    names = [f"{level:g}" if isinstance(level, float) else str(level).lower() for level in levels]
-    axes.set_xticks(range(len(levels)), [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 4]} ..." for name in names])
+    axes.set_xticks(range(len(levels)), [shorten(level) for level in levels])
     axes.set_xlim(-0.6, len(levels) - 0.4)
 
 
-def mark_log(axes: Axes) -> None:
-    """A logarithmic axis with few ticks, written out."""
+def shorten(level: Value) -> str:
+    """A parameter's value as few letters as an axis has room for."""
+    name = f"{level:g}" if isinstance(level, float) else str(level).lower()
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 4]} ..."
+
+
+def is_crowd(number: int) -> bool:
+    """Whether so many marks are drawn as an image."""
+    return number > CROWD
+
+
+def limit_to_most(items: Sequence[Item], most: int, what: str) -> tuple[Sequence[Item], str]:
+    """The first of the items, and a sentence for the caption where that leaves some out."""
+    return items[:most], f" Shown are the first {most} of {len(items)} {what}." if len(items) > most else ""
+
+
+def scatter(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, marker: str, *, hollow: bool = False) -> None:
+    """A mark for each trial; many are smaller and paler."""
+    many = is_crowd(len(x))
+    size, alpha = (5.0, 0.35) if many else (18.0, 0.65)
+    edge: dict[str, Any] = {"facecolors": "none", "edgecolors": colour, "linewidths": 0.8} if hollow else {"color": colour, "linewidths": 0}
+    axes.scatter(x, y, s=size, alpha=alpha, marker=marker, zorder=2, rasterized=many, **edge)
+
+
+def name_marks(figure: Figure, handles: Mapping[str, Line2D]) -> None:
+    """A legend of signs that are not a cell's, above the figure at its right; nothing where there are none."""
+    if handles:
+        figure.legend(
+            handles=list(handles.values()), labels=list(handles), loc="outside upper right", ncols=len(handles), handletextpad=0.2
+        )
+
+
+def mark_log(axes: Axes, *, narrow: bool = False) -> None:
+    """A logarithmic axis with few ticks, written out; fewer in a narrow panel."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if narrow else (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     low, high = axes.get_xlim()
     if high > 30 * low:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,), numticks=4 if narrow else None))
 
 
 def name_cells(figure: Figure, cells: Sequence[str]) -> None:
@@ -116,13 +158,23 @@ def name_cells(figure: Figure, cells: Sequence[str]) -> None:
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float]]) -> None:
     """Writes each cell's name right of its line's end, moved apart where they would touch."""
+    _label(axes, ends, on_right=True)
+
+
+def label_starts(axes: Axes, starts: Sequence[tuple[str, float, float]]) -> None:
+    """The same left of its line's start."""
+    _label(axes, starts, on_right=False)
+
+
+def _label(axes: Axes, places: Sequence[tuple[str, float, float]], *, on_right: bool) -> None:
     to_place, from_place = axes.transAxes.inverted(), axes.transAxes
     placed: list[float] = []
-    for cell, x, y in sorted(ends, key=lambda end: end[2]):
+    side: dict[str, Any] = {"xytext": (5, 0), "ha": "left"} if on_right else {"xytext": (-5, 0), "ha": "right"}
+    for cell, x, y in sorted(places, key=lambda end: end[2]):
         height = float(to_place.transform(axes.transData.transform((x, y)))[1])
         placed.append(max(height, placed[-1] + 0.06) if placed else height)
         at = float(axes.transData.inverted().transform(from_place.transform((0.0, placed[-1])))[1])
-        axes.annotate(cell, (x, at), xytext=(5, 0), textcoords="offset points", va="center", color=colour_of(cell), fontweight="bold")
+        axes.annotate(cell, (x, at), textcoords="offset points", va="center", color=colour_of(cell), fontweight="bold", **side)
 
 
 def _place(cell: str) -> int:

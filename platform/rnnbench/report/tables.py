@@ -39,6 +39,7 @@ class Summary:
         winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
         test: Mean test value of the winner with its interval; None below two seeds.
         budget: Expected best validation value of smaller searches; None where the trials are no independent draws, or too few.
+        adaptive: Whether draws followed from results.
     """
 
     task: TaskCard
@@ -54,6 +55,7 @@ class Summary:
     test_values: tuple[float, ...]
     test: Interval | None
     budget: Curve | None = None
+    adaptive: bool = False
 
     @cached_property
     def completed(self) -> list[TrialRecord]:
@@ -71,9 +73,14 @@ class Summary:
         return sum(number for status, number in self.counts.items() if status not in FINAL)
 
     @cached_property
+    def given(self) -> dict[str, dict[str, Value]]:
+        """All parameters of each search trial, by key."""
+        return {trial.key: full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.searched}
+
+    @cached_property
     def tried(self) -> list[dict[str, Value]]:
         """All parameters of each completed search trial."""
-        return [full_parameters(trial.task, trial.cell, trial.spec.parameters) for trial in self.completed]
+        return [self.given[trial.key] for trial in self.completed]
 
     @cached_property
     def searched_parameters(self) -> list[str]:
@@ -220,6 +227,7 @@ def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[Tr
         iqm=bootstrap_iqm(values) if is_sample else None,
         test_values=tuple(tests),
         test=t_interval(tests),
+        adaptive=adaptive,
     )
 
 

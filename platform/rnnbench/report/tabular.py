@@ -20,7 +20,7 @@ from rnnbench.base.files import write_atomic
 from rnnbench.base.parameters import Value
 from rnnbench.base.version import __version__
 from rnnbench.ledger.records import Status
-from rnnbench.report.rows import Row, differing, epoch_rows, is_parameter, to_parquet, trial_rows
+from rnnbench.report.rows import Row, differing, epoch_rows, is_parameter, to_columns, to_parquet, trial_rows
 from rnnbench.report.study import Study
 from rnnbench.search.schedulers import Scheduler, Standing, Verdict, decide, next_rung, rungs
 from rnnbench.task.catalogue import get_task
@@ -112,8 +112,8 @@ def export_tabular(studies: Sequence[Study], folder: Path) -> int:
         about=about, counted=counted, names=(TRIALS, EPOCHS, ABOUT), columns=list(filter(is_parameter, differing(rows)))
     )
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / TRIALS, to_parquet(rows))
-    write_atomic(folder / EPOCHS, to_parquet(curves))
+    write_atomic(folder / TRIALS, to_parquet(to_columns(rows)))
+    write_atomic(folder / EPOCHS, to_parquet(to_columns(curves)))
     write_atomic(folder / ABOUT, json.dumps(about, indent=1, sort_keys=True, default=str) + "\n")
     write_atomic(folder / CARD, card)
     return len(rows)

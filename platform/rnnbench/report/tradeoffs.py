@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnnbench.ledger.records import TrialRecord
-from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, mark_log, marker_of, name_cells
+from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, mark_log, marker_of, name_cells, scatter
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.report.words import axis_title
 
@@ -57,7 +57,7 @@ def _panel(axes: Axes, rows: Sequence[Summary], sign: float, cost: Callable[[Tri
     axes.step([cost(trial) for trial in front], [value(trial) for trial in front], where="post", color=GREY, linewidth=1.5, zorder=1)
     for row in rows:
         x, y = [cost(trial) for trial in row.completed], [value(trial) for trial in row.completed]
-        axes.scatter(x, y, s=18, alpha=0.65, linewidths=0, color=colour_of(row.cell), marker=marker_of(row.cell), zorder=2)
+        scatter(axes, x, y, colour_of(row.cell), marker_of(row.cell))
     mark_log(axes)
     return front
 

@@ -98,6 +98,6 @@ def test_the_report_of_two_tasks_says_how_cells_rank_over_both(tmp_path: Path) -
     files = write_report([study(trials, "one"), study(other, "two")], tmp_path)
     assert "Over all data sets" in files.html.read_text()
     assert "Mean ranks over 2 data sets, 1 is best: gru 1, lstm 2." in files.markdown.read_text()
-    assert [path.stem for path in files.figures][-1] == "ranks"
+    assert [path.stem for path in files.figures][-2:] == ["ranks", "profiles"]
     (alone,) = [write_report([study(trials)], tmp_path / "alone")]
     assert "Over all data sets" not in alone.html.read_text()

@@ -166,7 +166,7 @@ def test_the_pages_stand_alone_escape_what_they_show_and_repeat_byte_for_byte(tm
     for mine, theirs in zip(one.figures, other.figures, strict=True):
         assert mine.read_bytes() == theirs.read_bytes()
         assert mine.with_suffix(".png").read_bytes() == theirs.with_suffix(".png").read_bytes()
-    assert [path.stem.rpartition("-")[2] for path in one.figures] == ["trials", "curves", "budgets", "parameters"]
+    assert [path.stem.rpartition("-")[2] for path in one.figures] == ["trials", "curves", "budgets", "slices"]
 
 
 def test_the_numbers_in_the_document_are_those_of_the_trials(tmp_path: Path) -> None:

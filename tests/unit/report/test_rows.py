@@ -3,15 +3,21 @@
 import csv
 import io
 import json
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from rnnbench.report.frames import epoch_frame, trial_frame
 from rnnbench.report.pages import write_report
-from rnnbench.report.rows import to_csv, to_parquet, trial_rows
+from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
 from tests.unit.report.test_report import GRU, LSTM, study
 
 
@@ -40,12 +46,12 @@ def test_kinds_are_kept_where_a_column_has_one_and_words_where_it_has_several() 
     parameters = {**other.spec.parameters, "data.horizon": "auto", "optimizer.lr": 1}
     other = replace(other, spec=replace(other.spec, parameters=parameters, seed=2**64 - 1))
     one = replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "data.horizon": 3}))
-    rows = trial_rows([one, other])
-    table = pq.read_table(io.BytesIO(to_parquet(rows)))
+    columns = to_columns(trial_rows([one, other]))
+    table = pq.read_table(io.BytesIO(to_parquet(columns)))
     assert table.column("data.horizon").to_pylist() == ["3", "auto"]
     assert table.column("optimizer.lr").to_pylist() == [0.001, 1.0]
     assert table.column("seed").to_pylist() == ["0", str(2**64 - 1)]
-    assert list(csv.DictReader(io.StringIO(to_csv(rows))))[1]["seed"] == str(2**64 - 1)
+    assert list(csv.DictReader(io.StringIO("".join(to_csv(columns)))))[1]["seed"] == str(2**64 - 1)
 
 
 def test_frames_have_a_row_a_trial_and_a_row_an_epoch() -> None:
@@ -71,3 +77,33 @@ def test_the_latex_table_has_a_line_a_cell_and_escapes_what_it_shows(tmp_path: P
     p = comparison["cells"][1]["leader_minus_this"]["p_holm"]
     assert float(lines[1][3]) == round(p, 4)
     assert text.count("\\begin{table}") == text.count("\\end{table}") == 1
+
+
+def test_columns_are_written_as_pyarrow_itself_would_write_them() -> None:
+    rows: list[dict[str, Any]] = [
+        {"a": 1, "b": 0.5, "c": "word", "e": None},
+        {"b": None, "c": "w\u00f6rter", "d": True},
+        {"a": -3, "c": None, "d": None, "b": 2.0},
+        {},
+    ]
+    columns = to_columns(rows)
+    assert columns == {name: [row.get(name) for row in rows] for name in ("a", "b", "c", "e", "d")}
+    table = pq.read_table(io.BytesIO(to_parquet(columns)))
+    assert table.equals(pa.table({name: pa.array(values) for name, values in columns.items()}))
+
+
+@pytest.mark.slow
+def test_a_small_sweeps_report_imports_nothing_that_it_does_not_need() -> None:
+    told = """
+import sys
+from pathlib import Path
+from tests.unit.report.test_report import searched, study
+from rnnbench.report.pages import write_report
+heavy = ("pandas", "sklearn", "scipy.stats", "torch")
+already = {name for name in heavy if name in sys.modules}
+write_report([study(searched("gru", [0.8, 0.9, 0.7]))], Path(sys.argv[1]))
+print(already, [name for name in heavy if name in sys.modules])
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([sys.executable, "-c", told, folder], capture_output=True, text=True, check=True)
+    assert done.stdout == "set() []\n"

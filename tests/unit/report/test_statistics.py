@@ -1,6 +1,9 @@
 """The report's statistics against scipy, closed forms and hand calculation."""
 
+import itertools
+import math
 import statistics
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rnnbench.report.statistics import bootstrap_iqm, holm, interquartile_mean, seeds_needed, t_interval, welch_against
+from rnnbench.report.statistics import (
+    _drawn_places,
+    bootstrap_iqm,
+    bootstrap_mean,
+    holm,
+    interquartile_mean,
+    seeds_needed,
+    t_interval,
+    welch_against,
+)
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30)
 
@@ -101,3 +113,25 @@ def test_the_power_at_that_number_of_seeds_is_what_simulation_finds() -> None:
 @pytest.mark.parametrize("groups", [([1.0], [2.0, 3.0]), ([1.0, 1.0], [1.0, 1.0]), ([1.0, 2.0], [2.0, 1.0]), ([0.0, 1.0], [1e-6, 1.0])])
 def test_nothing_is_said_where_no_number_of_seeds_would_do(groups: tuple[list[float], list[float]]) -> None:
     assert seeds_needed(*groups) is None
+
+
+def test_resamples_are_drawn_with_the_chances_of_draws_with_replacement() -> None:
+    number = 200_000
+    drawn = Counter(tuple(places) for part in _drawn_places(3, number, np.random.default_rng(5)) for places in part.tolist())
+    wanted = Counter(tuple(sorted(places)) for places in itertools.product(range(3), repeat=3))
+    assert drawn.keys() == wanted.keys()
+    for places, count in wanted.items():
+        chance = count / 27
+        assert drawn[places] / number == pytest.approx(chance, abs=5 * math.sqrt(chance * (1 - chance) / number))
+
+
+def test_the_interval_of_a_mean_is_that_of_scipys_bootstrap() -> None:
+    sample = np.random.default_rng(7).exponential(size=60).tolist()
+    found = bootstrap_mean(sample)
+    assert found is not None
+    theirs = stats.bootstrap((sample,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(2)).confidence_interval
+    # A quantile of 5000 means wanders by about 3 % of their spread.
+    spread = np.std(sample) / math.sqrt(len(sample))
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.25 * spread)
+    assert found.value == pytest.approx(np.mean(sample))
+    assert bootstrap_mean(sample[:2]) is None

@@ -1,0 +1,65 @@
+"""The epochs of a trial in columns: a tenth of the memory of a record for each."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import overload
+
+from rnnbench.ledger.records import EpochRecord
+
+_NAN = float("nan")
+
+
+class History(Sequence[EpochRecord]):
+    """A trial's epochs in order; records are made when they are asked for."""
+
+    __slots__ = ("_columns", "_epochs", "_missing", "_walls")
+
+    def __init__(self) -> None:
+        self._epochs, self._walls = array("q"), array("d")
+        self._columns: dict[str, array[float]] = {}
+        # Epochs without a metric that others have; in its column stands a NaN.
+        self._missing: set[tuple[str, int]] = set()
+
+    @classmethod
+    def of(cls, records: Sequence[EpochRecord]) -> "History":
+        """The same epochs in columns."""
+        if isinstance(records, cls):
+            return records
+        found = cls()
+        for record in records:
+            found.append(record.epoch, record.wall_s, record.metrics)
+        return found
+
+    def append(self, epoch: int, wall_s: float, metrics: Mapping[str, float]) -> None:
+        """Takes the next epoch."""
+        place, columns = len(self._epochs), self._columns
+        self._epochs.append(epoch)
+        self._walls.append(wall_s)
+        if metrics.keys() != columns.keys():
+            for name in metrics.keys() - columns.keys():
+                columns[name] = array("d", [_NAN]) * place
+                self._missing.update((name, earlier) for earlier in range(place))
+            for name in columns.keys() - metrics.keys():
+                columns[name].append(_NAN)
+                self._missing.add((name, place))
+        for name, value in metrics.items():
+            columns[name].append(value)
+
+    def values(self, name: str) -> "array[float]":
+        """A metric of every epoch; NaN where an epoch does not have it."""
+        column = self._columns.get(name)
+        return array("d", [_NAN]) * len(self) if column is None else column
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    @overload
+    def __getitem__(self, place: int) -> EpochRecord: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[EpochRecord]: ...
+    def __getitem__(self, place: int | slice) -> EpochRecord | list[EpochRecord]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(*place.indices(len(self)))]
+        at = range(len(self))[place]
+        metrics = {name: column[at] for name, column in self._columns.items() if (name, at) not in self._missing}
+        return EpochRecord(self._epochs[at], self._walls[at], metrics)

@@ -1,0 +1,98 @@
+"""Where in the space trials were lost, as a picture: the learning rate against what mattered most beside it."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from rnnbench.base.parameters import Value
+from rnnbench.report.divergence import Spots
+from rnnbench.report.importance import RATE, Scale
+from rnnbench.report.style import (
+    COLOURS,
+    FACETS_IN_A_ROW,
+    GREY,
+    Picture,
+    colour_of,
+    draw,
+    is_crowd,
+    limit_to_most,
+    mark_levels,
+    mark_log,
+    marker_of,
+    name_marks,
+    scatter,
+    shorten,
+)
+from rnnbench.report.tables import find_levels, to_number
+
+MOST_CELLS = 12
+# More signs are smaller.
+FEW = 60
+# Of a lost trial; black and vermilion are told apart in every kind of sight, and by their shapes.
+DIVERGED, FAILED = ("x", "black"), ("+", COLOURS[1])
+
+
+def draw_divergence(found: Sequence[Spots], scales: Mapping[str, Scale], prefix: str) -> Picture | None:
+    """A panel for each cell that lost a trial; None without any."""
+    if not found:
+        return None
+    shown, left_out = limit_to_most(found, MOST_CELLS, "cells that lost trials")
+    columns = min(FACETS_IN_A_ROW, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = Figure(figsize=(2.6 * columns + 0.8, 2.4 * lines + 0.3), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _panel(axes, one, scales)
+    for axes in grid.flat[len(shown) :]:
+        axes.remove()
+    figure.supxlabel(RATE, fontsize=10)
+    kinds = {"diverged": (DIVERGED, any(one.diverged for one in shown)), "failed": (FAILED, any(one.failed for one in shown))}
+    handles = {
+        name: Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=5)
+        for name, ((marker, colour), is_any) in kinds.items()
+        if is_any
+    }
+    name_marks(figure, {"completed": Line2D([], [], linestyle="none", marker="o", color=GREY, alpha=0.65, markersize=4)} | handles)
+    caption = (
+        "Where search trials were lost: the learning rate against the parameter that mattered most beside it "
+        f"(by functional ANOVA where it is known, else the one that tells the lost trials from the others best).{left_out}"
+    )
+    alt = "; ".join(f"{one.cell}: {len(one.diverged)} diverged and {len(one.failed)} failed, by {one.second}" for one in shown)
+    return draw(figure, f"{prefix}-divergence", caption, alt)
+
+
+def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
+    spots = [*one.well, *one.diverged, *one.failed]
+    x_levels, y_levels = find_levels([first for first, _ in spots]), find_levels([second for _, second in spots])
+
+    def places(of_kind: Sequence[tuple[Value, Value]]) -> tuple[list[float], list[float]]:
+        return [_place(first, x_levels) for first, _ in of_kind], [_place(second, y_levels) for _, second in of_kind]
+
+    scatter(axes, *places(one.well), colour_of(one.cell), marker_of(one.cell))
+    for of_kind, (marker, colour) in ((one.diverged, DIVERGED), (one.failed, FAILED)):
+        axes.plot(
+            *places(of_kind), marker, color=colour, markersize=5 if len(of_kind) <= FEW else 3, zorder=3, rasterized=is_crowd(len(of_kind))
+        )
+    if x_levels:
+        mark_levels(axes, x_levels)
+    elif scales.get(RATE) == "log":
+        mark_log(axes, narrow=True)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    if y_levels:
+        axes.set_yticks(range(len(y_levels)), [shorten(level) for level in y_levels])
+        axes.set_ylim(-0.6, len(y_levels) - 0.4)
+    elif scales.get(one.second) == "log":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel(one.second)
+    axes.set_title(one.cell, color=colour_of(one.cell), fontweight="bold")
+
+
+def _place(given: Value, levels: Sequence[Value]) -> float:
+    return float(levels.index(given)) if levels else to_number(given)
