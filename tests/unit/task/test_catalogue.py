@@ -8,6 +8,7 @@ import pytest
 
 from rnnbench.base.errors import InputError, UnknownNameError
 from rnnbench.task import catalogue
+from rnnbench.task.cards import TaskCard, parse_card
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +20,12 @@ def fresh() -> Iterator[None]:
 
 def test_a_task_is_found_without_reading_the_cards_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    parse = catalogue.parse_card
-    monkeypatch.setattr(catalogue, "parse_card", lambda text, module, where: read.append(where) or parse(text, module, where))
+
+    def noted(text: str, module: str, where: str) -> TaskCard:
+        read.append(where)
+        return parse_card(text, module, where)
+
+    monkeypatch.setattr(catalogue, "parse_card", noted)
     assert catalogue.get_task("parity").name == "parity"
     assert catalogue.get_task("parity").metric.direction == "max"
     assert read == ["tasks/parity/task.yaml"]
