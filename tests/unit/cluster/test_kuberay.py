@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from rnnbench.base.errors import InputError
 from rnnbench.cluster.kuberay import KubeRayRequest, job_name, render_manifest
+from tests.cluster.manifests import check_object
 from tests.unit.cluster.jobs import EVIL, sweep_job
 
 NOW = datetime(2026, 11, 25, 12, 30, 5, tzinfo=UTC)
@@ -78,3 +79,12 @@ def test_what_kubernetes_would_refuse_is_refused(field: str, value: str) -> None
 
 def test_the_defaults_are_accepted() -> None:
     KubeRayRequest().check()
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_the_manifest_holds_to_the_pinned_schemas_and_a_misspelt_field_does_not(gpus: int, tmp_path: Path) -> None:
+    objects = read(render_manifest(sweep_job(tmp_path), KubeRayRequest(gpus_per_node=gpus), "small-1"))
+    assert [check_object(one) for one in objects] == [[], []]
+    rayjob = objects[1]
+    rayjob["spec"]["entrypont"] = rayjob["spec"].pop("entrypoint")
+    assert any("entrypont" in wrong for wrong in check_object(rayjob))
