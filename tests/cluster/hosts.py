@@ -70,6 +70,8 @@ class Host:
             while self._pids() and time.monotonic() < deadline:
                 time.sleep(0.1)
         assert not self._pids(), f"processes of {self.name} do not end"
+        for process in self._started:
+            process.wait(timeout=10)
 
     def _pids(self) -> list[int]:
         # A child that ended is gone once it is asked for.
