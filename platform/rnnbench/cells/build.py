@@ -52,6 +52,7 @@ def build_network(cell: str, input_size: int, parameters: Mapping[str, Value], *
 
 def initial_std(parameters: Mapping[str, Value]) -> float | None:
     """Standard deviation that `network.*` asks of the initial weights of cells and head; None: as they draw them themselves."""
-    std = parameters.get("network.initial_std", 0.1) if parameters.get("network.initial_weights") == "normal" else None
+    network = fill_defaults(parameters)
+    std = network["network.initial_std"] if network["network.initial_weights"] == "normal" else None
     assert std is None or isinstance(std, float), "checked when the sweep file was read"
     return std

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rnnbench.ledger.store import Ledger
+    from rnnbench.search.sweepfile import SweepFile
 
+FileArgument = Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the sweep (default: the file's).", show_default=False)]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")]
+SamplesOption = Annotated[int | None, typer.Option("--num-samples", help="Draws per task and cell.", show_default=False)]
 HomeOption = Annotated[
     str | None, typer.Option("--home", metavar="DIR", help="Results folder (default: $RNNBENCH_HOME, else ./runs).", show_default=False)
 ]
@@ -36,6 +41,24 @@ TrackingOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def read_given(
+    path: Path, home: Home, db: str | None, *, name: str | None, changes: list[str] | None, num_samples: int | None
+) -> "SweepFile":
+    """The sweep of a file with the changes of the command line, and with the trained models that its trials start from.
+
+    Raises:
+        InputError: something is wrong with the file, a change, or a model.
+    """
+    from rnnbench.search.sweepfile import read_sweep
+    from rnnbench.sweep.init_from import find_sources, needs_sources
+
+    read = read_sweep(path, name=name, overrides=changes or [], num_samples=num_samples)
+    if needs_sources(read):
+        with open_ledger(home, db) as ledger:
+            return find_sources(read, ledger, home)
+    return read
 
 
 def home_at(option: str | None) -> Home:

@@ -1,19 +1,14 @@
 """`rnnbench submit slurm | kuberay | ray`: a sweep as a job of a cluster."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rnnbench.base.version import __version__
-from rnnbench.cli.options import DbOption, HomeOption, TrackingOption, people
-from rnnbench.cli.submitted import Given, leave_file, new_file, now, read_job, read_setup, record_job, remove_files, show_job, write_file
+from rnnbench.cli.options import DbOption, FileArgument, HomeOption, NameOption, SamplesOption, SetOption, TrackingOption, people
+from rnnbench.cli.submitted import Given, handing_over, new_file, now, read_job, read_setup, record_job, show_job, write_file
 
-FileArgument = Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")]
-NameOption = Annotated[str | None, typer.Option("--name", help="Name of the sweep (default: the file's).", show_default=False)]
-SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")]
-SamplesOption = Annotated[int | None, typer.Option("--num-samples", help="Draws per task and cell.", show_default=False)]
 CpusOption = Annotated[
     int | None,
     typer.Option(
@@ -65,7 +60,6 @@ def slurm(
 
     Example: rnnbench submit slurm lstm --nodes 2 --cpus-per-node 16 --time 8:00:00 --partition long
     """
-    from rnnbench.cluster.programs import ProgramMissing
     from rnnbench.cluster.slurm import SlurmRequest, render_script, submit_script, try_time
     from rnnbench.cluster.submission import Submission
 
@@ -74,18 +68,14 @@ def slurm(
     request.check(job)
     script = render_script(job, request, Path.cwd())
     place = new_file(job, "slurm", ".sh")
+    command = ["sbatch", str(place)]
     if dry_run:
-        show_job(script, ["sbatch", str(place)], place.parent)
+        show_job(script, command, place.parent)
         return
-    try:
+    with handing_over(job, place, script, command):
         try_time(request)
         write_file(place, script)
         number = submit_script(place)
-    except ProgramMissing as error:
-        raise leave_file(place, script, f"sbatch {shlex.quote(str(place))}", error) from None
-    except BaseException:
-        remove_files(job, place)
-        raise
     record_job(job, Submission("slurm", number, now().isoformat(), str(place)))
 
 
@@ -115,7 +105,6 @@ def kuberay(
     Example: rnnbench submit kuberay lstm --nodes 4 --cpus-per-node 8 --image registry.example.org/rnnbench:0.1.0
     """
     from rnnbench.cluster.kuberay import KubeRayRequest, apply_manifest, job_name, render_manifest
-    from rnnbench.cluster.programs import ProgramMissing
     from rnnbench.cluster.submission import Submission
 
     seconds = None if time is None else 60 * time
@@ -125,17 +114,13 @@ def kuberay(
     label = job_name(job.sweep, now())
     manifest = render_manifest(job, request, label)
     place = new_file(job, "kuberay", ".yaml")
+    command = ["kubectl", "apply", "-f", str(place)]
     if dry_run:
-        show_job(manifest, ["kubectl", "apply", "-f", str(place)], None)
+        show_job(manifest, command, None)
         return
-    try:
+    with handing_over(job, place, manifest, command):
         write_file(place, manifest)
         apply_manifest(place)
-    except ProgramMissing as error:
-        raise leave_file(place, manifest, f"kubectl apply -f {shlex.quote(str(place))}", error) from None
-    except BaseException:
-        remove_files(job, place)
-        raise
     if job.db is None:
         words = (
             "without --db the ledger lies on the claim: `rnnbench status` shows the job's state from here, and not what the sweep has done"
@@ -163,7 +148,6 @@ def ray(
 
     Example: rnnbench submit ray lstm --address http://ray-head:8265
     """
-    from rnnbench.cluster.programs import ProgramMissing
     from rnnbench.cluster.ray_job import RayRequest, render_script, submit_command, submit_folder
     from rnnbench.cluster.submission import Submission
 
@@ -173,16 +157,13 @@ def ray(
     script = render_script(job, cluster_home or str(job.home.path))
     place = new_file(job, "ray", "") / "job.sh"
     label = f"rnnbench-{job.sweep}-{place.parent.name}"
+    command = submit_command(request, place.parent, label)
     if dry_run:
-        show_job(script, submit_command(request, place.parent, label), None)
+        show_job(script, command, None)
         return
-    try:
+    sweep = place.with_name("sweep.yaml")
+    with handing_over(job, place, script, command, sweep):
         write_file(place, script)
-        write_file(place.with_name("sweep.yaml"), job.text)
+        write_file(sweep, job.text)
         submit_folder(request, place.parent, label)
-    except ProgramMissing as error:
-        raise leave_file(place, script, shlex.join(submit_command(request, place.parent, label)), error) from None
-    except BaseException:
-        remove_files(job, place, place.with_name("sweep.yaml"))
-        raise
     record_job(job, Submission("ray", label, now().isoformat(), str(place.parent), {"address": address}))

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rnnbench.cli.options import command, home_at, home_flag, open_ledger, output, people
+from rnnbench.cli.options import command, home_at, home_flag, output, people, read_given
 
 if TYPE_CHECKING:
     from rnnbench.base.errors import InputError
@@ -40,15 +42,10 @@ def read_job(given: Given, *, elsewhere: bool = False) -> "SweepJob":
     from rnnbench.base.filesystem import network_filesystem
     from rnnbench.cluster.job import SweepJob
     from rnnbench.search.find import find_sweep_file
-    from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
 
     place, path = home_at(given.home), find_sweep_file(given.file)
-    sweep = read_sweep(path, name=given.name, overrides=given.changes, num_samples=given.num_samples)
-    if needs_sources(sweep):
-        with open_ledger(place, given.db) as ledger:
-            sweep = find_sources(sweep, ledger, place)
+    sweep = read_given(path, place, given.db, name=given.name, changes=given.changes, num_samples=given.num_samples)
     plan_sweep(sweep, os.environ)
     own = [task.own for task in sweep.tasks if task.own is not None]
     if elsewhere and own:
@@ -100,7 +97,26 @@ def write_file(path: Path, text: str) -> None:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}); choose another results folder with --home") from error
 
 
-def remove_files(job: "SweepJob", *files: Path) -> None:
+@contextmanager
+def handing_over(job: "SweepJob", place: Path, text: str, words: list[str], *others: Path) -> Iterator[None]:
+    """Writes the job's files and submits them within: where the cluster refuses the job they are taken away again.
+
+    Args:
+        words: The command that submits the file at `place`, with `text`; where its program is missing, that file is left for it.
+        others: More files of the job.
+    """
+    from rnnbench.cluster.programs import ProgramMissing
+
+    try:
+        yield
+    except ProgramMissing as error:
+        raise _leave_file(place, text, shlex.join(words), error) from None
+    except BaseException:
+        _remove_files(job, place, *others)
+        raise
+
+
+def _remove_files(job: "SweepJob", *files: Path) -> None:
     """Takes the files of a job that was refused away again, and the folders that are empty then."""
     for file in files:
         file.unlink(missing_ok=True)
@@ -121,7 +137,7 @@ def show_job(text: str, words: list[str], folder: Path | None) -> None:
     people().print(f"nothing was written; without --dry-run: {where}{shlex.join(words)}", markup=False, soft_wrap=True)
 
 
-def leave_file(place: Path, text: str, how: str, error: "InputError") -> "InputError":
+def _leave_file(place: Path, text: str, how: str, error: "InputError") -> "InputError":
     """Leaves the job file for a machine that has the program."""
     from rnnbench.base.errors import InputError
 

@@ -14,8 +14,12 @@ import typer
 
 from rnnbench.cli.options import (
     DbOption,
+    FileArgument,
     HomeOption,
     JsonOption,
+    NameOption,
+    SamplesOption,
+    SetOption,
     TrackingOption,
     command,
     home_at,
@@ -24,6 +28,7 @@ from rnnbench.cli.options import (
     output,
     people,
     print_json,
+    read_given,
 )
 
 if TYPE_CHECKING:
@@ -184,10 +189,10 @@ class Place:
 
 
 def sweep(
-    file: Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")],
-    name: Annotated[str | None, typer.Option(help="Name of the sweep (default: the file's).", show_default=False)] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")] = None,
-    num_samples: Annotated[int | None, typer.Option(help="Draws per task and cell.", show_default=False)] = None,
+    file: FileArgument,
+    name: NameOption = None,
+    changes: SetOption = None,
+    num_samples: SamplesOption = None,
     executor: ExecutorOption = "auto",
     address: AddressOption = "local",
     insecure: InsecureOption = False,
@@ -207,16 +212,11 @@ def sweep(
     """
     from rnnbench.cli.plan_table import print_forecast, print_plan
     from rnnbench.search.find import find_sweep_file
-    from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
 
     place = Place(home_at(home), executor, address, insecure, db, tracking_uri, join)
     place.check()
-    read = read_sweep(find_sweep_file(file), name=name, overrides=changes or [], num_samples=num_samples)
-    if needs_sources(read):
-        with open_ledger(place.home, db) as ledger:
-            read = find_sources(read, ledger, place.home)
+    read = read_given(find_sweep_file(file), place.home, db, name=name, changes=changes, num_samples=num_samples)
     planned = plan_sweep(read, os.environ)
     if probe or not dry_run:
         place.require_gpus(planned)
@@ -365,8 +365,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
         if mirror and report:
-            is_server = str(place.tracking_uri).startswith(("http:", "https:"))
-            patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if is_server else FLUSH_S
+            patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if mirror.is_server else FLUSH_S
             _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.

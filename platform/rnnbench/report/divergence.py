@@ -10,10 +10,10 @@ from statistics import NormalDist
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status, TrialRecord
-from rnnbench.report.importance import RATE, Importance
+from rnnbench.report.importance import RATE, Importance, rank_parameters
 from rnnbench.report.rows import differing
 from rnnbench.report.statistics import CONFIDENCE
-from rnnbench.report.tables import Summary
+from rnnbench.report.tables import Summary, sort_values
 
 LOST = (Status.DIVERGED, Status.FAILED)
 
@@ -93,7 +93,7 @@ def find_spots(row: Summary, importances: Sequence[Importance]) -> Spots | None:
     others = [name for name in shared if name != RATE]
     if RATE not in shared or not others:
         return None
-    ranked = [effect.names[0] for one in importances if one.cell == row.cell for effect in one.main]
+    ranked = rank_parameters(importances, row.cell)
     lost = [trial.status in LOST for trial, _ in ended]
     second = next(
         (name for name in ranked if name in others), None
@@ -112,9 +112,7 @@ def _ended(row: Summary) -> list[tuple[TrialRecord, dict[str, Value]]]:
 
 def _separation(values: Sequence[Value], lost: Sequence[bool]) -> float:
     """How far a parameter tells the lost trials from the others: the distance of the two groups' mean ranks, as a share of all ranks."""
-    order = sorted(
-        set(values), key=lambda one: (isinstance(one, str), one is not None, one if isinstance(one, int | float) else 0, str(one))
-    )
+    order = sort_values(values)
     rank = {value: place / max(1, len(order) - 1) for place, value in enumerate(order)}
     groups = [[rank[value] for value, was_lost in zip(values, lost, strict=True) if was_lost == side] for side in (True, False)]
     return abs(sum(groups[0]) / len(groups[0]) - sum(groups[1]) / len(groups[1])) if all(groups) else 0.0

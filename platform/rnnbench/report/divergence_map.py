@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from rnnbench.base.parameters import Value
 from rnnbench.report.divergence import Spots
@@ -24,9 +24,9 @@ from rnnbench.report.style import (
     marker_of,
     name_marks,
     scatter,
-    shorten,
+    write_out,
 )
-from rnnbench.report.tables import find_levels, to_number
+from rnnbench.report.tables import find_levels, place_of
 
 MOST_CELLS = 12
 # More signs are smaller.
@@ -69,7 +69,7 @@ def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
     x_levels, y_levels = find_levels([first for first, _ in spots]), find_levels([second for _, second in spots])
 
     def places(of_kind: Sequence[tuple[Value, Value]]) -> tuple[list[float], list[float]]:
-        return [_place(first, x_levels) for first, _ in of_kind], [_place(second, y_levels) for _, second in of_kind]
+        return [place_of(first, x_levels) for first, _ in of_kind], [place_of(second, y_levels) for _, second in of_kind]
 
     scatter(axes, *places(one.well), colour_of(one.cell), marker_of(one.cell))
     for of_kind, (marker, colour) in ((one.diverged, DIVERGED), (one.failed, FAILED)):
@@ -83,16 +83,9 @@ def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     if y_levels:
-        axes.set_yticks(range(len(y_levels)), [shorten(level) for level in y_levels])
-        axes.set_ylim(-0.6, len(y_levels) - 0.4)
+        mark_levels(axes, y_levels, vertical=True)
     elif scales.get(one.second) == "log":
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
+        write_out(axes.yaxis, (1, 2, 5))
     axes.set_ylabel(one.second)
     axes.set_title(one.cell, color=colour_of(one.cell), fontweight="bold")
-
-
-def _place(given: Value, levels: Sequence[Value]) -> float:
-    return float(levels.index(given)) if levels else to_number(given)

@@ -98,6 +98,11 @@ class Importance:
     left_out: tuple[str, ...]
 
 
+def rank_parameters(importances: Sequence[Importance], cell: str) -> list[str]:
+    """Parameters by what each explains of a cell's results by itself, most first; none where nothing is known of the cell."""
+    return [effect.names[0] for one in importances if one.cell == cell for effect in one.main]
+
+
 @dataclass(frozen=True)
 class _Axis:
     """How a parameter becomes a number: its place among `levels`, or itself on a scale."""

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from rnnbench.base.parameters import Value
-from rnnbench.report.importance import Importance, Scale
+from rnnbench.report.importance import Importance, Scale, rank_parameters
 from rnnbench.report.style import GREY, PALE, Picture, colour_of, draw, is_crowd, limit_to_most, shorten
 from rnnbench.report.tables import Comparison, Summary, find_levels, sign_of, to_number, value
 from rnnbench.report.words import axis_title, number
@@ -86,8 +86,7 @@ def draw_parallel(
 def _names(row: Summary, importances: Sequence[Importance]) -> list[str]:
     """Searched parameters that every trial has, those that explain most last, beside the metric."""
     shared = [name for name in row.searched_parameters if all(name in parameters for parameters in row.tried)]
-    ranked = [effect.names[0] for one in importances if one.cell == row.cell for effect in one.main]
-    order = [name for name in ranked if name in shared]
+    order = [name for name in rank_parameters(importances, row.cell) if name in shared]
     return order + [name for name in shared if name not in order]
 
 

@@ -25,7 +25,7 @@ from rnnbench.report.style import (
     name_marks,
     scatter,
 )
-from rnnbench.report.tables import Comparison, Summary, find_levels, to_number, value
+from rnnbench.report.tables import Comparison, Summary, find_levels, place_of, value
 from rnnbench.report.words import axis_title
 
 COLUMNS = 4
@@ -125,16 +125,16 @@ def _draw_points(axes: Axes, panel: _Panel) -> None:
         if of_kind:
             # Trials of one level stand beside each other: steps of the golden ratio spread any number of them.
             aside = [0.36 * ((turn * GOLDEN) % 1 - 0.5) if panel.levels else 0.0 for turn in range(len(of_kind))]
-            x = [_place(at, panel.levels) + by for (at, _), by in zip(of_kind, aside, strict=True)]
+            x = [place_of(at, panel.levels) + by for (at, _), by in zip(of_kind, aside, strict=True)]
             scatter(axes, x, [reached for _, reached in of_kind], colour, marker, hollow=hollow)
     if panel.points.diverged:
-        x = [_place(at, panel.levels) for at in panel.points.diverged]
+        x = [place_of(at, panel.levels) for at in panel.points.diverged]
         axes.plot(x, [0.04] * len(x), "|", transform=axes.get_xaxis_transform(), color=GREY, markersize=8, rasterized=is_crowd(len(x)))
 
 
 def _mark(column: Sequence[Axes], panels: Sequence[_Panel], *, log_scaled: bool) -> None:
     """The horizontal axis that all panels of a parameter share; its name stands below the lowest."""
-    places = [place for panel in panels for at in panel.points.given() if math.isfinite(place := _place(at, panel.levels))]
+    places = [place for panel in panels for at in panel.points.given() if math.isfinite(place := place_of(at, panel.levels))]
     for axes in column:
         if panels[0].levels:
             mark_levels(axes, panels[0].levels)
@@ -147,7 +147,3 @@ def _mark(column: Sequence[Axes], panels: Sequence[_Panel], *, log_scaled: bool)
             axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.tick_params(labelbottom=axes is column[-1])
     column[-1].set_xlabel(panels[0].name)
-
-
-def _place(given: Value, levels: Sequence[Value]) -> float:
-    return float(levels.index(given)) if levels else to_number(given)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -100,10 +101,11 @@ def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
     return figure, list(grid.flat[: len(names)])
 
 
-def mark_levels(axes: Axes, levels: Sequence[Value]) -> None:
+def mark_levels(axes: Axes, levels: Sequence[Value], *, vertical: bool = False) -> None:
     """Ticks at 0, 1, ... that name the only values of a parameter."""
-    axes.set_xticks(range(len(levels)), [shorten(level) for level in levels])
-    axes.set_xlim(-0.6, len(levels) - 0.4)
+    set_ticks, set_limits = (axes.set_yticks, axes.set_ylim) if vertical else (axes.set_xticks, axes.set_xlim)
+    set_ticks(range(len(levels)), [shorten(level) for level in levels])
+    set_limits(-0.6, len(levels) - 0.4)
 
 
 def shorten(level: Value) -> str:
@@ -138,12 +140,17 @@ def name_marks(figure: Figure, handles: Mapping[str, Line2D]) -> None:
         )
 
 
+def write_out(axis: Axis, digits: Sequence[int]) -> None:
+    """Names these multiples of each power of ten on a logarithmic axis, and marks no others."""
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def mark_log(axes: Axes, *, narrow: bool = False) -> None:
     """A logarithmic axis with few ticks, written out; fewer in a narrow panel."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if narrow else (1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    write_out(axes.xaxis, (1, 3) if narrow else (1, 2, 5))
     low, high = axes.get_xlim()
     if high > 30 * low:
         axes.xaxis.set_major_locator(LogLocator(subs=(1,), numticks=4 if narrow else None))

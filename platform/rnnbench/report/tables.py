@@ -2,7 +2,7 @@
 
 import statistics as plain
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -155,9 +155,19 @@ def find_levels(given: Sequence[Value]) -> list[Value]:
     numbers = {item for item in given if _is_number(item)}
     if len(numbers) > MOST_LEVELS and all(map(_is_number, given)):
         return []
+    return sort_values(given)
+
+
+def sort_values(given: Iterable[Value]) -> list[Value]:
+    """The different values of a parameter: null and numbers ascending, then words."""
     return sorted(
         set(given), key=lambda item: (isinstance(item, str), item is not None, item if isinstance(item, int | float) else 0, str(item))
     )
+
+
+def place_of(given: Value, levels: Sequence[Value]) -> float:
+    """Where a value stands on the axis of its parameter: the number of its level, or itself where there are none."""
+    return float(levels.index(given)) if levels else to_number(given)
 
 
 def to_number(given: Value) -> float:

@@ -62,13 +62,17 @@ class Mirror:
     Args:
         tracking_uri: Absolute, e.g. sqlite:////absolute/mlflow.db or http://127.0.0.1:5000.
         artifact_root: Where a database without a server keeps artifacts; a server keeps them itself.
+
+    Attributes:
+        is_server: Whether the address is that of a server, which others may slow down.
     """
 
     def __init__(self, ledger_url: str, tracking_uri: str, *, artifact_root: Path) -> None:
         self._ledger_url = ledger_url
         self._tracking_uri = tracking_uri
         # A path of this machine means nothing to a server, nor to who reads there.
-        self._artifact_root = None if tracking_uri.startswith(("http://", "https://")) else artifact_root
+        self.is_server = tracking_uri.startswith(("http://", "https://"))
+        self._artifact_root = None if self.is_server else artifact_root
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
