@@ -62,8 +62,11 @@ def run(text: str, seed: int, draws: int) -> tuple[float, int]:
 def measure(task: str, seeds: int) -> dict[str, Any]:
     """Both for each seed; the difference of the best has a paired 95 % interval."""
     text = TASKS[task] + COMMON
-    full = [run(text, seed, DRAWS) for seed in range(seeds)]
-    asha = [run(text + SCHEDULER, seed, ASHA_DRAWS) for seed in range(seeds)]
+    full, asha = [], []
+    for seed in range(seeds):
+        full.append(run(text, seed, DRAWS))
+        asha.append(run(text + SCHEDULER, seed, ASHA_DRAWS))
+        print(f"{task}, seed {seed}: random {full[-1]}, ASHA {asha[-1]}", file=sys.stderr, flush=True)
     differences = [stopped[0] - trained[0] for stopped, trained in zip(asha, full, strict=True)]
     half = float(stats.t.ppf(0.975, seeds - 1)) * statistics.stdev(differences) / seeds**0.5
     found = {

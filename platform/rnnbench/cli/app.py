@@ -56,3 +56,6 @@ def main() -> None:
             raise
         print(f"rnnbench: no room left on the disk ({error.filename}); free some, then run the command again", file=sys.stderr)
         sys.exit(1)
+    finally:
+        # The end of the process would look through all of it once more, half a second to a second after a sweep.
+        gc.freeze()
