@@ -37,16 +37,11 @@ if TYPE_CHECKING:
     from rnnbench.report.pages import ReportFiles
     from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.forecast import Forecast
-    from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
-# How long the end of a sweep waits for MLflow: for a database, whose tables this process may still be making; for a server, whose
-# slowness should not be the sweep's, a share of what the sweep took.
-FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 1.0, 0.02
-
 ExecutorOption = Annotated[
     str,
     typer.Option(
@@ -324,6 +319,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 
 
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
+    from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import FINAL
     from rnnbench.sweep.fusing import Fusing
@@ -364,9 +360,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         runner.view.forget()
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
+        if report:
+            ledger.record_report(name, report.note)
         if mirror and report:
-            patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if mirror.is_server else FLUSH_S
-            _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
+            deliver_end(ledger, mirror, place.home, name)
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
@@ -433,13 +430,6 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
-
-
-def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home", patience_s: float) -> None:
-    if not (mirror.flush(patience_s) and mirror.log_report(name, report.html.parent, report.note)):
-        people().print(
-            f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
-        )
 
 
 def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
