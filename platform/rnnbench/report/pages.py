@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
+from rnnbench.report import latex
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.amounts import draw_amounts, find_amounts
 from rnnbench.report.document import build_document
@@ -136,7 +137,13 @@ def _environment() -> Environment:
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,
-        "latex": _latex,
+        "latex": latex.escape,
+        "quantity": latex.quantity,
+        "between": latex.between,
+        "texpercent": latex.percent,
+        "landmarks": latex.landmarks,
+        "quarters": latex.quarters,
+        "zip": zip,
         "colour": colour_of,
         "power": lambda rate: f"{rate:g}",
         "short": lambda key: key[:8],
@@ -152,14 +159,6 @@ def _environment() -> Environment:
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment
-
-
-_LATEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
-
-
-def _latex(item: object) -> str:
-    """Text whose signs mean nothing to LaTeX."""
-    return "".join(_LATEX.get(sign, sign) for sign in str(item))
 
 
 def _inline(picture: Picture) -> Markup:
