@@ -20,6 +20,7 @@ from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
 from rnnbench.report.importance import LEAST_TRIALS, find_scales
+from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
 from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
@@ -90,6 +91,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "ranks": ranks,
         "profile": profile,
         "steady_limits": {"explodes": EXPLODES, "epochs": LEAST_EPOCHS},
+        "least_banded": LEAST_BANDED,
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "title": " and ".join(study.sweep.name for study in studies),
