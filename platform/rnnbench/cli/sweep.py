@@ -33,8 +33,10 @@ from rnnbench.cli.options import (
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
+    from rnnbench.ledger.records import TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
+    from rnnbench.search.sweepfile import SweepFile
     from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.forecast import Forecast
     from rnnbench.sweep.planned import Planned
@@ -349,7 +351,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     try:
         if not runner.is_complete():
             # The report needs seconds of imports; while the executor starts there is time for them.
-            threading.Thread(target=_load_report, args=(max(lane.planned for lane in runner.board.lanes()),), daemon=True).start()
+            threading.Thread(target=_load_report, args=(planned.sweep, list(trials)), daemon=True).start()
             with LiveView(console, name, concurrent) as runner.observe:
                 runner.run(executor)
         if stop.reason == "cancel":
@@ -374,8 +376,9 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     return _finish(ledger, name, place, report, as_json=as_json)
 
 
-def _load_report(num_trials: int) -> None:
-    import_module("rnnbench.report.pages").load(num_trials)
+def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
+    load = import_module("rnnbench.report.pages").load
+    load(trials, sweep.search.method, has_scheduler=sweep.scheduler is not None)
 
 
 def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:

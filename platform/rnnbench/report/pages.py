@@ -1,7 +1,7 @@
 """The pages of a report: HTML that stands alone, Markdown, JSON, and the figures as files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -13,13 +13,14 @@ from markupsafe import Markup
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
+from rnnbench.ledger.records import TrialRecord
 from rnnbench.report import latex
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.amounts import draw_amounts, find_amounts
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
-from rnnbench.report.importance import LEAST_TRIALS, find_scales
+from rnnbench.report.importance import find_scales, may_tell
 from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
@@ -54,9 +55,9 @@ class ReportFiles:
     answers: tuple[str, ...]
 
 
-def load(num_trials: int) -> None:
-    """Imports beforehand what the report of so many trials of a cell needs; it takes seconds."""
-    for name in ("pyarrow.parquet", *(["sklearn.tree"] if num_trials >= LEAST_TRIALS else [])):
+def load(trials: Iterable[TrialRecord], method: str, *, has_scheduler: bool) -> None:
+    """Imports beforehand what the report of a sweep with these trials will need; it takes seconds. For arguments see `may_tell`."""
+    for name in ("pyarrow.parquet", *(["sklearn.tree"] if may_tell(trials, method, has_scheduler=has_scheduler) else [])):
         import_module(name)
 
 
