@@ -15,6 +15,7 @@ PLAIN_MODULES = (
     "rnnbench.task.question",
     "rnnbench.task.sources",
     "rnnbench.trial.job",
+    "rnnbench.trial.kept",
     "rnnbench.trial.parameters",
     "rnnbench.trial.spec",
 )

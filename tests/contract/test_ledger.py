@@ -146,6 +146,21 @@ def test_events_are_delivered_in_order_and_marked(ledger: Ledger) -> None:
     assert ledger.outbox_size() == 2
 
 
+def test_a_report_waits_beside_the_events_and_only_the_last_of_a_sweep(ledger: Ledger) -> None:
+    for name in ("one", "two"):
+        ledger.record_sweep(sweep(name), SPECS)
+    ledger.mark_delivered([event.id for event in ledger.outbox(10)])
+    for name, note in (("one", "old"), ("two", "other"), ("one", "new")):
+        ledger.record_report(name, note)
+    assert (ledger.outbox(10), ledger.outbox_size()) == ([], 0)
+    assert [(event.sweep, event.payload["note"]) for event in ledger.reports()] == [("two", "other"), ("one", "new")]
+    (mine,) = ledger.reports("one")
+    ledger.mark_delivered([mine.id])
+    assert [event.sweep for event in ledger.reports()] == ["two"]
+    ledger.record_report("one", "again")
+    assert [event.payload["note"] for event in ledger.reports("one")] == ["again"]
+
+
 def test_moments_have_their_zone_and_the_test_set_opens_once(ledger: Ledger) -> None:
     ledger.record_sweep(sweep(), SPECS)
     ledger.claim("one", 1)

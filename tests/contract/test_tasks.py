@@ -98,6 +98,30 @@ def test_metrics_do_not_depend_on_the_batch_size(card: TaskCard) -> None:
 
 
 @every_task
+def test_the_metrics_lie_in_the_ranges_of_the_card_and_its_own_has_one(card: TaskCard) -> None:
+    data = read(card)
+    module, split = module_for(card, data).eval(), data.splits["validation"]
+    assert card.range_of(card.metric.name) != (-math.inf, math.inf)
+    for name, value in module.metrics(totals(module, split, len(split))).items():
+        low, high = card.range_of(name)
+        assert low <= value <= high, name
+
+
+@pytest.mark.slow
+@every_task
+def test_what_an_examination_finds_lies_in_the_ranges_of_the_card(card: TaskCard) -> None:
+    data = read(card, ("train", "validation", "test"))
+    module = module_for(card, data).eval()
+    with torch.inference_mode():
+        examined = module.examine(data.splits["test"])
+    inner = {f"{name} {key}": value for name, found in examined.items() if isinstance(found, dict) for key, value in found.items()}
+    for name, value in {**examined, **inner}.items():
+        if isinstance(value, float):
+            low, high = card.range_of(name)
+            assert low <= value <= high, name
+
+
+@every_task
 def test_parts_of_a_batch_add_up_to_the_loss_of_the_whole(card: TaskCard) -> None:
     """What `resources.workers` relies on: mean losses of parts, weighted with what they are means over, give that of the whole."""
     data = read(card)

@@ -58,10 +58,10 @@ def test_fault_18_a_tracking_server_that_misbehaves_harms_no_trial(how: str, tmp
 
 
 @contextlib.contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real tracking server on a database in that folder."""
+def mlflow_server(folder: Path, port: int, artifacts: str = "--default-artifact-root") -> Iterator[subprocess.Popen[bytes]]:
+    """A real tracking server on a database in that folder; its option for artifacts says whether clients write them themselves."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
-    command += ["--default-artifact-root", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [artifacts, str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     process = subprocess.Popen(
         command, cwd=folder, env=environment({"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from rnnbench.base.errors import TrackingError
 from rnnbench.ledger.records import EpochRecord, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.sweep.mirror import Mirror
@@ -38,7 +39,9 @@ def test_a_server_that_refuses_every_call_harms_nothing(home: Path) -> None:
     mirror = mirror_of(home, "http://127.0.0.1:1")
     mirror.start()
     assert not mirror.flush(1.0)
-    assert not mirror.log_report("one", home, "note")
+    with pytest.raises(TrackingError, match=r"^the report: ") as error:
+        mirror.log_report("one", home, "note")
+    assert "\n" not in str(error.value)
     mirror.stop()
     with Ledger.open(f"sqlite:///{home / 'rnnbench.db'}") as ledger:
         assert ledger.outbox_size() == 4
@@ -101,7 +104,7 @@ def test_a_report_is_attached_with_its_note(home: Path) -> None:
     (folder / "figures").mkdir(parents=True)
     (folder / "report.html").write_text("<p>report</p>")
     (folder / "figures" / "a.png").write_bytes(b"png")
-    assert mirror_of(home).log_report("one", folder, "# the answer")
+    mirror_of(home).log_report("one", folder, "# the answer")
     client = MlflowClient(tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("one")
     assert experiment is not None

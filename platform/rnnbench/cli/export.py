@@ -10,7 +10,9 @@ from rnnbench.cli.options import DbOption, HomeOption, command, home_at, open_le
 from rnnbench.cli.predict import refused
 
 if TYPE_CHECKING:
+    from rnnbench.ledger.records import SweepRecord
     from rnnbench.report.model_card import Described
+    from rnnbench.sweep.models import Model
     from rnnbench.trial.trained import Trained
 
 
@@ -30,8 +32,6 @@ def export(
 
     Example: rnnbench export sms_spam ./spam_filter
     """
-    from rnnbench.base.version import __version__
-    from rnnbench.report.model_card import Described
     from rnnbench.sweep.models import find_model
     from rnnbench.trial.export import require_new
 
@@ -42,10 +42,7 @@ def export(
         sweep = ledger.get_sweep(found.sweep)
     with refused():
         trained = found.load()
-    versions = {name: sweep.environment.get(name) for name in ("rnnbench", "revision", "python")} | {"rnnbench at export": __version__}
-    versions["torch"] = found.trial.outcome.get("torch")
-    known = {name: str(version) for name, version in versions.items() if version}
-    write(trained, folder, Described(found.trial, found.seeds, sweep, found.baselines, known))
+    write(trained, folder, describe(found, sweep))
     output().print(f"{found.words()}\nexported to {folder}; its card is {folder / 'README.md'}", markup=False, soft_wrap=True)
 
 
@@ -66,6 +63,17 @@ def export_benchmark(
         studies = [Study.read(ledger, name) for name in names]
     number = export_tabular(studies, out)
     output().print(f"{number} trials written to {out}; the card is {out / 'README.md'}", markup=False, soft_wrap=True)
+
+
+def describe(found: "Model", sweep: "SweepRecord") -> "Described":
+    """A sweep's model for its card."""
+    from rnnbench.base.version import __version__
+    from rnnbench.report.model_card import Described
+
+    versions = {name: sweep.environment.get(name) for name in ("rnnbench", "revision", "python")} | {"rnnbench at export": __version__}
+    versions["torch"] = found.trial.outcome.get("torch")
+    known = {name: str(version) for name, version in versions.items() if version}
+    return Described(found.trial, found.seeds, sweep, found.baselines, known)
 
 
 def write(trained: "Trained", folder: Path, described: "Described") -> None:

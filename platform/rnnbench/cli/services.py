@@ -79,17 +79,19 @@ def _authentication(place: "Home") -> dict[str, str]:
 
 
 def sync(home: HomeOption = None, db: DbOption = None, tracking_uri: TrackingOption = None) -> None:
-    """Deliver to MLflow what it has not taken yet; each event once in effect.
+    """Deliver to MLflow what it has not taken yet; each event once in effect, then each report with the sweep's best models.
 
     Example: rnnbench sync
     """
+    from rnnbench.cli.delivery import deliver_reports
     from rnnbench.sweep.mirror import Mirror
 
     place = home_at(home)
-    with open_ledger(place, db):
-        pass
-    mirror = Mirror(db or place.ledger_url, tracking_uri or place.tracking_uri, artifact_root=place.artifacts)
-    output().print(f"{mirror.deliver_all()} events delivered", markup=False)
+    with open_ledger(place, db) as ledger:
+        mirror = Mirror(db or place.ledger_url, tracking_uri or place.tracking_uri, artifact_root=place.artifacts)
+        output().print(f"{mirror.deliver_all()} events delivered", markup=False)
+        for name in deliver_reports(ledger, mirror, place):
+            output().print(f"report and best models of {name} delivered", markup=False)
 
 
 def _free_port(host: str, wanted: int) -> int:

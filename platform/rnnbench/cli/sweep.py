@@ -33,20 +33,17 @@ from rnnbench.cli.options import (
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
+    from rnnbench.ledger.records import TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
+    from rnnbench.search.sweepfile import SweepFile
     from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.forecast import Forecast
-    from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.stop import Stop
 
 EXIT_FAILED_TRIALS = 3
 MAX_LISTED_FAILURES = 5
-# How long the end of a sweep waits for MLflow: for a database, whose tables this process may still be making; for a server, whose
-# slowness should not be the sweep's, a share of what the sweep took.
-FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 1.0, 0.02
-
 ExecutorOption = Annotated[
     str,
     typer.Option(
@@ -324,6 +321,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 
 
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
+    from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import FINAL
     from rnnbench.sweep.fusing import Fusing
@@ -353,7 +351,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     try:
         if not runner.is_complete():
             # The report needs seconds of imports; while the executor starts there is time for them.
-            threading.Thread(target=_load_report, args=(max(lane.planned for lane in runner.board.lanes()),), daemon=True).start()
+            threading.Thread(target=_load_report, args=(planned.sweep, list(trials)), daemon=True).start()
             with LiveView(console, name, concurrent) as runner.observe:
                 runner.run(executor)
         if stop.reason == "cancel":
@@ -364,9 +362,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         runner.view.forget()
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
+        if report:
+            ledger.record_report(name, report.note)
         if mirror and report:
-            patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if mirror.is_server else FLUSH_S
-            _deliver(mirror, name, report, place.home, min(FLUSH_S, patience_s))
+            deliver_end(ledger, mirror, place.home, name)
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
@@ -377,8 +376,9 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     return _finish(ledger, name, place, report, as_json=as_json)
 
 
-def _load_report(num_trials: int) -> None:
-    import_module("rnnbench.report.pages").load(num_trials)
+def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
+    load = import_module("rnnbench.report.pages").load
+    load(trials, sweep.search.method, has_scheduler=sweep.scheduler is not None)
 
 
 def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:
@@ -433,13 +433,6 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
-
-
-def _deliver(mirror: "Mirror", name: str, report: "ReportFiles", place: "Home", patience_s: float) -> None:
-    if not (mirror.flush(patience_s) and mirror.log_report(name, report.html.parent, report.note)):
-        people().print(
-            f"MLflow has not taken everything yet; the results are safe. Later: {command()} sync{home_flag(place)}", markup=False
-        )
 
 
 def _status(ledger: "Ledger", name: str) -> dict[str, Any]:

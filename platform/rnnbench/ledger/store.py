@@ -9,7 +9,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, true, update
 from sqlalchemy.orm import Session
 
 from rnnbench.base.canonical import Plain
@@ -40,6 +40,8 @@ Place = tuple[str, str, int]
 # Trial, rung, verdict and evidence of a scheduler's decision.
 Decided = tuple[str, int, str, Mapping[str, Plain]]
 
+# An event that is not told in turn with the others: the files that it is about lie in one home, and whoever has that tells it.
+REPORT = "report_written"
 REOPENED = {"status": Status.PENDING, "failures": 0, "error": None, "category": None, "ended_at": None}
 # SQLite takes at most 32766 variables in a statement.
 _CHUNK = 5000
@@ -281,6 +283,13 @@ class Ledger:
             session.add(OutboxRow(sweep=name, kind="sweep_ended", payload={}))
             return True
 
+    def record_report(self, name: str, note: str) -> None:
+        """Notes that the tracking server has still to get a sweep's report, with this note; the one before, if it waits, is forgotten."""
+        with self._transaction() as session:
+            waiting = delete(OutboxRow).where(OutboxRow.sweep == name, OutboxRow.kind == REPORT, OutboxRow.delivered_at.is_(None))
+            session.execute(waiting)
+            session.add(OutboxRow(sweep=name, kind=REPORT, payload={"note": note}))
+
     def find_sweep(self, name: str) -> SweepRecord | None:
         """A sweep by name."""
         with self._transaction() as session:
@@ -420,8 +429,15 @@ class Ledger:
             return Counter({Status(status): number for status, number in session.execute(query)})
 
     def outbox(self, limit: int) -> list[OutboxRecord]:
-        """The oldest events that were not delivered yet."""
-        query = select(OutboxRow).where(OutboxRow.delivered_at.is_(None)).order_by(OutboxRow.id).limit(limit)
+        """The oldest events that were not delivered yet, without `reports`."""
+        return self._waiting(OutboxRow.kind != REPORT, limit)
+
+    def reports(self, name: str | None = None) -> list[OutboxRecord]:
+        """The reports, or that of one sweep, that were not delivered yet; the payload has each one's note."""
+        return self._waiting((OutboxRow.kind == REPORT) & (OutboxRow.sweep == name if name else true()))
+
+    def _waiting(self, which: ColumnElement[bool], limit: int | None = None) -> list[OutboxRecord]:
+        query = select(OutboxRow).where(OutboxRow.delivered_at.is_(None), which).order_by(OutboxRow.id).limit(limit)
         with self._transaction() as session:
             return [OutboxRecord(row.id, row.sweep, row.kind, row.trial_key, row.payload) for row in session.scalars(query)]
 
@@ -433,9 +449,10 @@ class Ledger:
                 session.execute(query.values(delivered_at=self._now()))
 
     def outbox_size(self) -> int:
-        """How many events wait for delivery."""
+        """How many events of `outbox` wait for delivery."""
+        query = select(func.count()).select_from(OutboxRow).where(OutboxRow.delivered_at.is_(None), OutboxRow.kind != REPORT)
         with self._transaction() as session:
-            return session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.delivered_at.is_(None))) or 0
+            return session.scalar(query) or 0
 
     def _end(self, session: Session, row: TrialRow) -> None:
         row.ended_at = self._now()

@@ -28,7 +28,7 @@ DARK = 0.55
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of the test split, mean over seeds; `interval` is None below two seeds."""
+    """A number of the test split, mean over seeds; for `interval` see `t_interval`."""
 
     name: str
     mean: float
@@ -50,7 +50,7 @@ def find_measures(row: Summary) -> list[Measure]:
         return []
     names = [name for name in of_seeds[0] if name != row.task.metric.name and all(name in one for one in of_seeds)]
     values = {name: [one[name] for one in of_seeds] for name in names}
-    return [Measure(name, statistics.fmean(found), t_interval(found)) for name, found in values.items()]
+    return [Measure(name, statistics.fmean(found), t_interval(found, row.task.range_of(name))) for name, found in values.items()]
 
 
 def find_confusion(row: Summary) -> Confusion | None:

@@ -120,6 +120,10 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
                 row.test.value, place + 0.3, xerr=[[row.test.value - row.test.low], [row.test.high - row.test.value]],
                 fmt=marker_of(row.cell), color=colour_of(row.cell), markerfacecolor="white", capsize=3, markersize=6,
             )  # fmt: skip
+        elif len(row.test_values) > 1:
+            axes.plot(
+                row.test_values[0], place + 0.3, marker_of(row.cell), color=colour_of(row.cell), markerfacecolor="white", markersize=6
+            )
         lost = row.counts[Status.DIVERGED]
         if lost:
             axes.annotate(

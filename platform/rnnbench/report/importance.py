@@ -7,7 +7,7 @@ resample of the trials: intervals say what other trials might have shown.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.base.parameters import Value
-from rnnbench.ledger.records import Status
+from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.report.rows import differing
 from rnnbench.report.statistics import TAILS
 from rnnbench.report.study import Study
-from rnnbench.report.tables import Summary, find_levels, sign_of, to_number, value
+from rnnbench.report.tables import ADAPTIVE, Summary, find_levels, sign_of, to_number, value
+from rnnbench.task.catalogue import question_of
 
 if TYPE_CHECKING:
     # A second of imports: only where there are trials enough.
@@ -158,6 +160,24 @@ def why_not(row: Summary) -> str | None:
     if not _shared(row):
         return "no parameter that all trials had was searched"
     return None
+
+
+def may_tell(trials: Iterable[TrialRecord], method: str, *, has_scheduler: bool) -> bool:
+    """Whether a sweep's trials, when all have ended well, would tell what mattered for some cell; see `why_not`.
+
+    Args:
+        trials: Ended or not.
+        has_scheduler: One that stops trials, as it nearly always does.
+    """
+    if has_scheduler or method in ADAPTIVE:
+        return False
+    places: dict[Hashable, list[Mapping[str, Value]]] = {}
+    for trial in trials:
+        if trial.stage == "search" and trial.status not in (Status.DIVERGED, Status.FAILED, Status.CANCELLED):
+            spec = trial.spec
+            place = (spec.task, spec.data, question_of(spec.task, spec.parameters), spec.cell)
+            places.setdefault(place, []).append(spec.parameters)
+    return any(len(given) >= LEAST_TRIALS and differing(given) for given in places.values())
 
 
 def find_importance(row: Summary, scales: Mapping[str, Scale], seed: int = 0) -> Importance | None:

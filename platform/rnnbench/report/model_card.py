@@ -115,7 +115,7 @@ def _results(task: TaskCard, model: Described) -> list[str]:
 
 def _row(split: str, name: str, unit: str, trial: TrialRecord, seeds: Sequence[TrialRecord], place: str) -> tuple[str, ...]:
     values = [float(value) for value in (_measure(seed, place, name) for seed in seeds) if value is not None]
-    interval = t_interval(values)
+    interval = t_interval(values, get_task(trial.task).range_of(name))
     mean = measured(statistics.fmean(values), unit) if len(values) > 1 else "-"
     shown = f"{number(interval.low)} to {number(interval.high)} ({interval.method})" if interval else "-"
     return split, name, measured(_measure(trial, place, name), unit), mean, shown, str(len(values))

@@ -1,7 +1,7 @@
 """The pages of a report: HTML that stands alone, Markdown, JSON, and the figures as files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -13,12 +13,15 @@ from markupsafe import Markup
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
+from rnnbench.ledger.records import TrialRecord
+from rnnbench.report import latex
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.amounts import draw_amounts, find_amounts
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
-from rnnbench.report.importance import LEAST_TRIALS, find_scales
+from rnnbench.report.importance import find_scales, may_tell
+from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.pairs import LEAST_OF_TENTH
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
@@ -53,9 +56,9 @@ class ReportFiles:
     answers: tuple[str, ...]
 
 
-def load(num_trials: int) -> None:
-    """Imports beforehand what the report of so many trials of a cell needs; it takes seconds."""
-    for name in ("pyarrow.parquet", *(["sklearn.tree"] if num_trials >= LEAST_TRIALS else [])):
+def load(trials: Iterable[TrialRecord], method: str, *, has_scheduler: bool) -> None:
+    """Imports beforehand what the report of a sweep with these trials will need; it takes seconds. For arguments see `may_tell`."""
+    for name in ("pyarrow.parquet", *(["sklearn.tree"] if may_tell(trials, method, has_scheduler=has_scheduler) else [])):
         import_module(name)
 
 
@@ -90,6 +93,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "ranks": ranks,
         "profile": profile,
         "steady_limits": {"explodes": EXPLODES, "epochs": LEAST_EPOCHS},
+        "least_banded": LEAST_BANDED,
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "least_of_tenth": LEAST_OF_TENTH,
@@ -138,7 +142,13 @@ def _environment() -> Environment:
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
         "svg": _inline,
-        "latex": _latex,
+        "latex": latex.escape,
+        "quantity": latex.quantity,
+        "between": latex.between,
+        "texpercent": latex.percent,
+        "landmarks": latex.landmarks,
+        "quarters": latex.quarters,
+        "zip": zip,
         "colour": colour_of,
         "power": lambda rate: f"{rate:g}",
         "short": lambda key: key[:8],
@@ -154,14 +164,6 @@ def _environment() -> Environment:
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment
-
-
-_LATEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
-
-
-def _latex(item: object) -> str:
-    """Text whose signs mean nothing to LaTeX."""
-    return "".join(_LATEX.get(sign, sign) for sign in str(item))
 
 
 def _inline(picture: Picture) -> Markup:

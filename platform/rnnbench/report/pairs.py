@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnbench.report.across import improvement
-from rnnbench.report.statistics import Difference, hedges_g, welch_pairs
+from rnnbench.report.statistics import UNBOUNDED, Difference, hedges_g, welch_pairs
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 
 # A tenth of fewer has no spread to speak of.
@@ -59,14 +59,18 @@ def find_pairs(comparison: Comparison) -> list[Pair]:
         "seeds": {row.cell: row.test_values for row in comparison.rows if len(row.test_values) > 1},
         "best tenth": {row.cell: best for row in comparison.rows if (best := best_tenth(row))},
     }
-    return [pair for sample, values in samples.items() for pair in compare_pairs(sample, values, sign_of(comparison.task))]
+    task = comparison.task
+    bounds = task.range_of(task.metric.name)
+    return [pair for sample, values in samples.items() for pair in compare_pairs(sample, values, sign_of(task), bounds)]
 
 
-def compare_pairs(sample: Sample, values: Mapping[str, Sequence[float]], sign: float) -> list[Pair]:
-    """All pairs of some cells' values, `sign` -1 where lower is better."""
+def compare_pairs(
+    sample: Sample, values: Mapping[str, Sequence[float]], sign: float, bounds: tuple[float, float] = UNBOUNDED
+) -> list[Pair]:
+    """All pairs of some cells' values, `sign` -1 where lower is better; for `bounds` see `t_interval`."""
     order = sorted(values, key=lambda cell: -sign * float(np.mean(values[cell])))
     places = list(itertools.combinations(order, 2))
-    tests = welch_pairs([(values[one], values[other]) for one, other in places])
+    tests = welch_pairs([(values[one], values[other]) for one, other in places], bounds)
     found = []
     for (one, other), test in zip(places, tests, strict=True):
         effect = hedges_g(values[one], values[other])

@@ -40,9 +40,11 @@ def _against(comparison: Comparison, number: PublishedNumber) -> Against:
     row = next((row for row in comparison.rows if row.cell == number.cell), None)
     if row is None:
         return Against(number, None, None, "not among the cells")
-    if row.test is None:
+    if len(row.test_values) < 2:
         return Against(number, None, None, "not confirmed with two seeds or more")
     ours = plain.fmean(row.test_values)
+    if row.test is None:
+        return Against(number, ours, None, "all seeds have the same value, which gives no interval")
     if row.test.low <= number.value <= row.test.high:
         verdict: Verdict = "reproduced"
     else:

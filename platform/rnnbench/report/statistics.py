@@ -13,6 +13,8 @@ MAX_DRAWN = 250_000
 CONFIDENCE = 0.95
 # Quantiles of a bootstrap between which its interval lies.
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+# A metric that can be any number.
+UNBOUNDED = (-math.inf, math.inf)
 # Nobody trains a winner again more often than this to settle a tie.
 MAX_SEEDS = 500
 
@@ -84,17 +86,26 @@ def _drawn_places(count: int, resamples: int, rng: np.random.Generator) -> Itera
         yield np.minimum(sums[:, :-1] * (count / sums[:, -1:]), count - 1).astype(np.intp)
 
 
-def t_interval(values: Sequence[float]) -> Interval | None:
-    """Mean with Student's t interval, 95 %; None below two values. Assumes independent, roughly normal seeds."""
+def t_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Interval | None:
+    """Mean with Student's t interval, 95 %; None below two values, and where all are equal: they tell of no spread.
+
+    Assumes independent, roughly normal seeds. The interval is cut to what the metric can be: a true mean lies there, so the part that
+    is kept holds it exactly as often as the whole would.
+
+    Args:
+        bounds: The least and the greatest value that there can be; ignored where a value lies beyond them, for then they are wrong.
+    """
     count = len(values)
-    if count < 2:
+    if count < 2 or np.ptp(values) == 0:
         return None
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(count)
     # Not scipy.stats, which takes most of a second to import.
     from scipy.special import stdtrit
 
     half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread
-    return Interval(mean, mean - half, mean + half, count, "Student's t over seeds")
+    low, high = bounds if bounds[0] <= min(values) and max(values) <= bounds[1] else UNBOUNDED
+    within = "" if (low, high) == UNBOUNDED else ", cut to the metric's range"
+    return Interval(mean, max(low, mean - half), min(high, mean + half), count, f"Student's t over seeds{within}")
 
 
 @dataclass(frozen=True)
@@ -109,15 +120,20 @@ class Difference:
     p_bonferroni: float
 
 
-def welch_against(best: Sequence[float], others: Sequence[Sequence[float]]) -> list[Difference | None]:
+def welch_against(
+    best: Sequence[float], others: Sequence[Sequence[float]], bounds: tuple[float, float] = UNBOUNDED
+) -> list[Difference | None]:
     """Welch's t-test of one group against each of the others; see `welch_pairs`."""
-    return welch_pairs([(best, other) for other in others])
+    return welch_pairs([(best, other) for other in others], bounds)
 
 
-def welch_pairs(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Difference | None]:
+def welch_pairs(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]], bounds: tuple[float, float] = UNBOUNDED
+) -> list[Difference | None]:
     """Welch's t-test of each pair of groups, first minus second, p corrected for all of them; None where a group has under two values.
 
-    Where both groups have no spread at all the test has no meaning and the answer is None too.
+    Where both groups have no spread at all the test has no meaning and the answer is None too. The interval is cut to the differences
+    that `bounds` allow, see `t_interval`.
     """
     if not pairs:
         return []
@@ -135,8 +151,10 @@ def welch_pairs(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> lis
             found.append(None)
             continue
         low, high = test.confidence_interval(CONFIDENCE)
-        value, p = float(np.mean(one)) - float(np.mean(other)), float(test.pvalue)
-        found.append(Difference(value, float(low), float(high), p, next(corrected), min(1.0, p * len(p_values))))
+        value, p, most = float(np.mean(one)) - float(np.mean(other)), float(test.pvalue), bounds[1] - bounds[0]
+        most = max(most, abs(value))
+        interval = max(-most, float(low)), min(most, float(high))
+        found.append(Difference(value, *interval, p, next(corrected), min(1.0, p * len(p_values))))
     return found
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.curves import Epochs, Floats, best_so_far, read_curve, stack_best
+from rnnbench.report.kendall import find_tau
 from rnnbench.report.statistics import Interval, bootstrap_iqm, bootstrap_mean
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 
@@ -48,11 +49,14 @@ class Order:
     Attributes:
         count: Trials, or cells, that were ordered.
         tau: Of each of `epochs`; None where one of both orders has nothing but ties.
+        low, high: Its 95 % interval, see `kendall.Tau`.
     """
 
     count: int
     epochs: tuple[int, ...]
     tau: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
 
 
 def find_steadiness(row: Summary, epochs: Epochs) -> Steadiness:
@@ -101,45 +105,6 @@ def order_cells(comparison: Comparison, epochs: Epochs) -> Order | None:
     return _order(np.array(medians), LEAST_CELLS)
 
 
-def kendall(one: Floats, other: Floats) -> float | None:
-    """Kendall's tau-b; None where all values of one are equal.
-
-    Discordant pairs are counted bit by bit of the ranks, in n log n steps: an order of thousands is compared at every epoch.
-    Source: Knight 1966; ties as Kendall 1945.
-    """
-    firsts, seconds = (np.unique(values, return_inverse=True)[1] for values in (one, other))
-    total = len(one)
-    tied_one, tied_other = _pairs(np.bincount(firsts)), _pairs(np.bincount(seconds))
-    tied_both = _pairs(np.unique(firsts * total + seconds, return_counts=True)[1])
-    pairs = total * (total - 1) // 2
-    if pairs in (tied_one, tied_other):
-        return None
-    # Of a tie in the first the seconds ascend, so that it counts as no inversion.
-    discordant = _inversions(seconds[np.lexsort((seconds, firsts))])
-    concordant = pairs - tied_one - tied_other + tied_both - discordant
-    # Integers of Python: the product of two numbers of pairs leaves 64 bits.
-    return float((concordant - discordant) / (float(pairs - tied_one) * float(pairs - tied_other)) ** 0.5)
-
-
-def _pairs(counts: NDArray[np.int64]) -> int:
-    return int(np.sum(counts * (counts - 1) // 2))
-
-
-def _inversions(ranks: NDArray[np.int64]) -> int:
-    """Pairs in which the earlier is larger: each is decided by one bit, among ranks that agree in all higher bits."""
-    found, order = 0, ranks
-    for bit in reversed(range(int(ranks.max()).bit_length())):
-        is_one = (order >> bit) & 1
-        above = order >> (bit + 1)
-        starts = np.flatnonzero(np.r_[True, above[1:] != above[:-1]])
-        ones = np.cumsum(is_one)
-        before = (ones - is_one)[starts]
-        group = np.cumsum(np.r_[0, above[1:] != above[:-1]])
-        found += int(np.sum((ones - before[group])[is_one == 0]))
-        order = order[np.argsort(order >> bit, kind="stable")]
-    return found
-
-
 def _clips(parameters: Mapping[str, Value]) -> bool:
     return any(parameters.get(name) is not None for name in CLIPS)
 
@@ -154,10 +119,11 @@ def _order(curves: Floats, least: int) -> Order | None:
     if len(curves) < least or curves.shape[1] < 2:
         return None
     at = sorted({round(epoch) for epoch in np.geomspace(1, curves.shape[1], min(MOST_POINTS, curves.shape[1]))})
-    tau = [kendall(curves[:, epoch - 1], curves[:, -1]) for epoch in at]
-    if all(one is None for one in tau):
+    found = [find_tau(curves[:, epoch - 1], curves[:, -1]) for epoch in at]
+    if all(one.value is None for one in found):
         return None
-    return Order(len(curves), tuple(at), tuple(tau))
+    tau, low, high = zip(*((one.value, one.low, one.high) for one in found), strict=True)
+    return Order(len(curves), tuple(at), tau, low, high)
 
 
 def settled_after(order: Order, level: float = 0.9) -> int | None:

@@ -37,7 +37,7 @@ class Summary:
         median, iqm: Of the completed search trials' best validation values; None where a scheduler stopped trials early or the
             draws followed from results: such values are no sample of one distribution.
         winner: Confirmed trials of the configuration with the best mean validation value; empty without confirmation.
-        test: Mean test value of the winner with its interval; None below two seeds.
+        test: Mean test value of the winner with its interval; None below two seeds, and where all have the same value.
         budget: Expected best validation value of smaller searches; None where the trials are no independent draws, or too few.
         adaptive: Whether draws followed from results.
         independent: Whether the search trials are independent draws from one distribution: of a random search, each drawn once, none
@@ -239,7 +239,7 @@ def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[Tr
         median=plain.median(values) if values and is_sample else None,
         iqm=bootstrap_iqm(values) if is_sample else None,
         test_values=tuple(tests),
-        test=t_interval(tests),
+        test=t_interval(tests, task.range_of(task.metric.name)),
         adaptive=adaptive,
     )
 
@@ -280,7 +280,8 @@ def _compare(rows: list[Summary], place: Place) -> Comparison:
 
     ordered = sorted(rows, key=rank)
     others = ordered[1:]
-    tests = welch_against(ordered[0].test_values, [row.test_values for row in others]) if tested else [None] * len(others)
+    bounds = rows[0].task.range_of(rows[0].task.metric.name)
+    tests = welch_against(ordered[0].test_values, [row.test_values for row in others], bounds) if tested else [None] * len(others)
     baselines: dict[str, Any] = {}
     for row in rows:
         for trial in row.searched:

@@ -82,6 +82,8 @@ def _lead(comparison: Comparison, leader: Summary) -> str:
     if comparison.tested and leader.test_values:
         mean = statistics.fmean(leader.test_values)
         interval = f", 95 % interval {number(leader.test.low)} to {number(leader.test.high)}" if leader.test else ""
+        if leader.test is None and len(leader.test_values) > 1:
+            interval = ", all with this value, which gives no interval"
         seeds = f"mean of {len(leader.test_values)} fresh seeds{interval}"
         return f"{leader.cell} {one} {place}: test {metric.title} {measured(mean, metric.unit)} ({seeds})."
     return (

@@ -52,6 +52,8 @@ MAX_METRICS, MAX_PARAMS = 1000, 100
 MAX_VALUE_CHARS, MAX_DIGEST_CHARS = 500, 36
 
 PARENT = "rnnbench.parent"
+# Where the parent run has the sweep's best models, and the tag that says which they are.
+MODELS, MODELS_TAG = "models", "rnnbench.models"
 # Of a report's folder, beside its figures.
 ATTACHED = ("report.html", "report.md", "report.json", "report.tex", "trials.csv", "trials.parquet")
 
@@ -117,24 +119,36 @@ class Mirror:
                                 delivered += 1
                             break
                 except Exception as error:
-                    words = printable(" ".join(str(error).split()), 200)
                     waiting = ledger.outbox_size()
                     raise TrackingError(
-                        f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({words}); "
+                        f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({_one_line(error)}); "
                         f"{waiting} wait in the ledger, run rnnbench sync again later"
                     ) from error
                 time.sleep(POLL_S)
         return delivered
 
-    def log_report(self, sweep: str, folder: Path, note: str) -> bool:
-        """Attaches a report's files to the sweep's parent run and sets its note; says whether the server took them."""
+    def log_report(self, sweep: str, folder: Path, note: str) -> None:
+        """Attaches a report's files to the sweep's parent run and sets its note.
+
+        Raises:
+            TrackingError: the server did not take all of it.
+        """
+        self._attach("the report", lambda delivery: delivery.attach_report(sweep, folder, note))
+
+    def log_models(self, sweep: str, folder: Path, words: str) -> None:
+        """Attaches exported models, a folder each, to the sweep's parent run, and sets its tag to which they are.
+
+        Raises:
+            TrackingError: the server did not take all of them.
+        """
+        self._attach("the best models", lambda delivery: delivery.attach_models(sweep, folder, words))
+
+    def _attach(self, what: str, attach: "Callable[[_Delivery], None]") -> None:
         try:
             with Ledger.open(self._ledger_url) as ledger:
-                self._delivery(ledger).attach(sweep, folder, note)
-        except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the sweep is not its victim
-            log.warning("MLflow did not take the report of %s: %s", sweep, error)
-            return False
-        return True
+                attach(self._delivery(ledger))
+        except Exception as error:
+            raise TrackingError(f"{what}: {_one_line(error)}") from error
 
     def _client(self) -> "MlflowClient":
         for name, value in _ENVIRONMENT.items():
@@ -188,6 +202,10 @@ def _deliver_waiting(ledger: Ledger, delivery: "_Delivery") -> Iterator[OutboxRe
             yield event
 
 
+def _one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()), 200)
+
+
 def create_database(path: Path) -> None:
     """Makes MLflow's database whole or not at all: it takes seconds, and one that was left half made is never opened again."""
     if path.exists():
@@ -236,7 +254,7 @@ class _Delivery:
             self._client.set_terminated(parent_id, "FINISHED")
         failpoint("mirror.after_delivery")
 
-    def attach(self, sweep: str, folder: Path, note: str) -> None:
+    def attach_report(self, sweep: str, folder: Path, note: str) -> None:
         """Puts a report's files and a note on the sweep's parent run, and the note on its experiment."""
         run_id = self._parent(sweep)
         for name in ATTACHED:
@@ -246,6 +264,12 @@ class _Delivery:
             self._client.log_artifacts(run_id, str(folder / "figures"), "figures")
         self._client.set_tag(run_id, "mlflow.note.content", note)
         self._client.set_experiment_tag(self._experiment(sweep), "mlflow.note.content", note)
+
+    def attach_models(self, sweep: str, folder: Path, words: str) -> None:
+        """Puts exported models on the sweep's parent run; one of the same name is replaced."""
+        run_id = self._parent(sweep)
+        self._client.log_artifacts(run_id, str(folder), MODELS)
+        self._client.set_tag(run_id, MODELS_TAG, words)
 
     def _experiment(self, sweep: str) -> str:
         if sweep not in self._experiments:

@@ -1,7 +1,9 @@
 """A trained model by what a person calls it: a sweep, one of its trials, or the folder that it was exported to."""
 
+import logging
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +12,15 @@ from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.sweep.winner import find_trial, model_path
+from rnnbench.sweep.winner import find_trial, find_winners, model_path
 from rnnbench.task.catalogue import get_task
 from rnnbench.trial.files import SPEC
 
 if TYPE_CHECKING:
     # Only named here: which model it is can be said before torch is loaded.
     from rnnbench.trial.trained import Trained
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,35 @@ def find_model(ledger: Ledger, home: Home, target: str) -> Model:
     """
     trial = find_trial(ledger, target)
     name = target.partition("/")[0]
-    path = model_path(home, trial, f"{name}/{trial.key[:8]}")
-    completed = [other for other in ledger.trials(name, statuses=(Status.COMPLETED,)) if other.best is not None]
-    alike = [other for other in completed if (other.task, other.spec.data) == (trial.task, trial.spec.data)]
+    return _model(home, name, trial, ledger.trials(name, statuses=(Status.COMPLETED,)))
+
+
+def find_best_models(ledger: Ledger, home: Home, name: str) -> dict[str, Model]:
+    """The winner of each question that a sweep asked, by a name for its folder; those whose models are not kept are left out.
+
+    Raises:
+        UnknownSweepError: there is no such sweep.
+    """
+    ledger.get_sweep(name)
+    completed = ledger.trials(name, statuses=(Status.COMPLETED,))
+    found: dict[str, Model] = {}
+    seen: Counter[str] = Counter()
+    for trial in find_winners(completed):
+        place = f"{trial.task}-{trial.spec.data}"
+        seen[place] += 1
+        folder = place if seen[place] == 1 else f"{place}-{seen[place]}"
+        try:
+            found[folder] = _model(home, name, trial, completed)
+        except UnknownNameError as error:
+            log.info("%s", error)
+    return found
+
+
+def _model(home: Home, sweep: str, trial: TrialRecord, completed: Sequence[TrialRecord]) -> Model:
+    path = model_path(home, trial, f"{sweep}/{trial.key[:8]}")
+    alike = [other for other in completed if other.best is not None and (other.task, other.spec.data) == (trial.task, trial.spec.data)]
     baselines: Mapping[str, float] = next((other.outcome["baselines"] for other in alike if other.outcome.get("baselines")), {})
-    return Model(name, trial, tuple(other for other in alike if other.group_key == trial.group_key), baselines, path)
+    return Model(sweep, trial, tuple(other for other in alike if other.group_key == trial.group_key), baselines, path)
 
 
 def exported_folder(target: str) -> Path | None:

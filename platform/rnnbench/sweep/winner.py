@@ -1,14 +1,14 @@
 """The trial whose model stands for a sweep: the best seed of the best confirmed configuration, else the best search trial."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.task.catalogue import is_maximized
+from rnnbench.task.catalogue import is_maximized, question_of
 from rnnbench.trial.files import BEST
 
 
@@ -42,7 +42,22 @@ def find_winner(ledger: Ledger, name: str) -> TrialRecord:
     tasks = sorted({trial.task for trial in done})
     if len(tasks) > 1:
         raise UnknownNameError(f"sweep '{name}' has several tasks ({', '.join(tasks)}): name a trial, {name}/KEY (rnnbench status {name})")
-    sign = 1.0 if is_maximized(tasks[0]) else -1.0
+    return _best(done)
+
+
+def find_winners(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The winner of each question that a sweep's trials were asked of each data set (`question_of`), in the order of the plan."""
+    places: dict[Hashable, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.status == Status.COMPLETED and trial.best is not None:
+            place = (trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters))
+            places.setdefault(place, []).append(trial)
+    return [_best(done) for done in places.values()]
+
+
+def _best(done: Sequence[TrialRecord]) -> TrialRecord:
+    """Of trials of one task: of the confirmed ones, if there are any, the best seed of the best mean, else the best."""
+    sign = 1.0 if is_maximized(done[0].task) else -1.0
     confirmed = [trial for trial in done if trial.stage == "confirm"]
     groups: dict[str, list[TrialRecord]] = {}
     for trial in confirmed or done:

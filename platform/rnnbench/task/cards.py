@@ -1,7 +1,9 @@
 """A task's card, task.yaml, as frozen plain data; read strictly, without importing the task's code. No torch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import field
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -126,6 +128,8 @@ class TaskCard:
 
     Attributes:
         version: Raised by hand when the task's numbers change; part of every trial's key.
+        ranges: The least and the greatest value that numbers of the test split can have, by name; `*` in a name stands for anything,
+            null for no bound. An interval over seeds never leaves them.
         data: Its data sets by name.
         own_data: What it takes of a person's own files; None: nothing.
         parameters: The `task.*` and `data.*` parameters.
@@ -155,6 +159,12 @@ class TaskCard:
     own_data: OwnDataCard | None = None
     must_beat: MustBeat | None = None
     data_parallel: bool = True
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        """The least and the greatest value of a number of the test split, as far as `ranges` has it; infinite where it has not."""
+        low, high = next((bounds for pattern, bounds in self.ranges.items() if fnmatchcase(name, pattern)), (None, None))
+        return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def parse_card(text: str, module: str, where: str) -> TaskCard:
@@ -180,6 +190,9 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
         raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if card.default_data not in card.data:
         raise InputError(f"{where}: default_data '{card.default_data}' is not among its data sets: {', '.join(card.data)}")
+    for name, (low, high) in card.ranges.items():
+        if low is not None and high is not None and low >= high:
+            raise InputError(f"{where}: ranges: {name}: [{low:g}, {high:g}] is empty")
     if unknown := set(card.question) - {parameter.name for parameter in parameters}:
         raise InputError(f"{where}: question: {', '.join(sorted(unknown))}: not among its parameters")
     if unknown := {name for number in card.published for name in number.asked} - set(card.question):

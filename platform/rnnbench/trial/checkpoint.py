@@ -1,6 +1,5 @@
 """Checkpoints: a header with a checksum, then tensors and plain values; nothing else is ever loaded."""
 
-import hashlib
 import io
 import logging
 from collections.abc import Iterator
@@ -10,19 +9,17 @@ from typing import Any
 import torch
 
 from rnnbench.base.errors import CheckpointError
-from rnnbench.base.files import write_atomic
 from rnnbench.trial.files import previous_of
+from rnnbench.trial.sealed import read_sealed, write_sealed
 
 log = logging.getLogger(__name__)
 
-_MAGIC = b"rnnbench-checkpoint 1 "
+_KIND = b"rnnbench-checkpoint 1"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> int:
     """Writes tensors and plain values atomically behind their sha256; returns the size in bytes."""
-    body = to_bytes(state)
-    write_atomic(path, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-    return len(body)
+    return write_sealed(path, _KIND, to_bytes(state))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -31,15 +28,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, truncated, damaged, foreign, or holding more than tensors and plain values.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
-    header, _, body = content.partition(b"\n")
-    if not header.startswith(_MAGIC):
-        raise CheckpointError(f"{path}: not a checkpoint of rnnbench")
-    if hashlib.sha256(body).hexdigest().encode() != header.removeprefix(_MAGIC):
-        raise CheckpointError(f"{path}: damaged (its checksum does not fit)")
+    body = read_sealed(path, _KIND)
     try:
         state = from_bytes(body)
     except Exception as error:  # a hostile file breaks the reader in whatever way it likes

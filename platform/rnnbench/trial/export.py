@@ -1,8 +1,6 @@
 """A trained model as a folder to give away: weights, preparation, spec and card; see `exported` for reading it."""
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -10,16 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
-from rnnbench.base.canonical import canonical_json
 from rnnbench.base.errors import InputError
 from rnnbench.base.files import is_disk_full, write_atomic
 from rnnbench.cells.own import get_source
-from rnnbench.trial.exported import FORMAT, load_exported
-from rnnbench.trial.files import CARD, PREPARATION, SPEC, WEIGHTS
-from rnnbench.trial.trained import Trained
+from rnnbench.trial.exported import load_exported
+from rnnbench.trial.trained import Trained, keep
 
 
 def export(trained: Trained, folder: Path, card: str, versions: Mapping[str, str]) -> None:
@@ -33,35 +28,14 @@ def export(trained: Trained, folder: Path, card: str, versions: Mapping[str, str
     """
     folder = folder.absolute()
     require_new(folder)
-    # Tensors that share memory (tied embeddings) are written once each: the format knows no sharing.
-    weights = {name: weight.detach().clone().contiguous() for name, weight in trained.module.state_dict().items()}
-    content = {
-        WEIGHTS: safetensors.torch.save(weights),
-        PREPARATION: (canonical_json(dict(trained.data.preparation)) + "\n").encode(),
-        CARD: card.encode(),
-    }
-    content[SPEC] = _describe(trained, content, versions)
+    own = get_source(trained.spec.cell)
+    content = keep(trained.spec, trained.module.state_dict(), trained.data, asdict(own) if own else None).to_files(card, versions)
     try:
         _write_whole(folder, content, trained)
     except OSError as error:
         if is_disk_full(error):
             raise
         raise InputError(f"{folder} cannot be written ({error.strerror}); nothing was left there") from error
-
-
-def _describe(trained: Trained, content: Mapping[str, bytes], versions: Mapping[str, str]) -> bytes:
-    own = get_source(trained.spec.cell)
-    described = {
-        "format": FORMAT,
-        "key": trained.spec.key(),
-        "spec": trained.spec.to_dict(),
-        "input_size": trained.data.input_size,
-        "output_size": trained.data.output_size,
-        "versions": dict(versions),
-        "own_cell": asdict(own) if own else None,
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in content.items()},
-    }
-    return (json.dumps(described, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def require_new(folder: Path) -> None:

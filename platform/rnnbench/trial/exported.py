@@ -16,12 +16,11 @@ from rnnbench.cells.sizing import num_weights
 from rnnbench.cells.table import get_cell
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import TaskData
-from rnnbench.trial.files import PREPARATION, SPEC, WEIGHTS
+from rnnbench.trial.files import FORMAT, PREPARATION, SPEC, WEIGHTS
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 from rnnbench.trial.spec import TrialSpec
 from rnnbench.trial.trained import Trained, build_trained, require_versions
 
-FORMAT = 1
 KEYS = {"format", "key", "spec", "input_size", "output_size", "versions", "own_cell", "files"}
 # What a file may have, in bytes: more is no model of ours.
 MOST = {WEIGHTS: 64 * 2**30, PREPARATION: 2**30, SPEC: 16 * 2**20}

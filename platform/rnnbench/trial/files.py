@@ -11,6 +11,7 @@ WEIGHTS = "model.safetensors"
 PREPARATION = "preparation.json"  # what the task turns input into tensors with, and outputs into words
 SPEC = "spec.json"  # the trial's spec and key, sizes, versions, the source of a cell of one's own, checksums of the other files
 CARD = "README.md"  # the model card, for people
+FORMAT = 1  # of an exported model
 
 
 def previous_of(path: Path) -> Path:

@@ -21,7 +21,7 @@ from rnnbench.trial.loop import evaluate
 from rnnbench.trial.probe import build_trainer, measure
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.settings import torch_settings
-from rnnbench.trial.trained import save_trained
+from rnnbench.trial.trained import keep
 
 # An epoch that takes longer is not seen to its end.
 MAX_TRAIN_S = 2.0
@@ -79,7 +79,7 @@ def _alone(job: Job, data: TaskData) -> Cost:
     ended = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="rnnbench-probe-") as folder:
         state = trainer.state()
-        left = save_trained(Path(folder) / "best", job.spec, state["module"], data, job.own_cell)
+        left = keep(job.spec, state["module"], data, job.own_cell).save(Path(folder) / "best")
         start_s += time.perf_counter() - ended
         # Two of them are kept, each with the best weights so far.
         running = 2 * (save_checkpoint(Path(folder) / "last", state) + left)

@@ -27,7 +27,7 @@ from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.ranks import gathered
 from rnnbench.trial.settings import torch_settings
-from rnnbench.trial.trained import save_trained, start_from
+from rnnbench.trial.trained import keep, start_from
 from rnnbench.trial.watchdog import guarded
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ class Attempt:
     def end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
         """Saves the best weights, tests where it may, and the outcome."""
         spec, progress = self.job.spec, trainer.progress
-        save_trained(Path(self.job.folder) / BEST, spec, progress.best_weights, data, self.job.own_cell)
+        keep(spec, progress.best_weights, data, self.job.own_cell).save(Path(self.job.folder) / BEST)
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
         outcome["data"] = dict(data.facts)
         if self.job.baselines:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from rnnbench.base.canonical import canonical_json
@@ -22,7 +23,8 @@ from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData, TaskModule
 from rnnbench.task.question import build_question
 from rnnbench.trial.build import build_module
-from rnnbench.trial.checkpoint import load_checkpoint, save_checkpoint
+from rnnbench.trial.checkpoint import load_checkpoint
+from rnnbench.trial.kept import Kept, again, is_kept, read_kept
 from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.spec import TrialSpec
@@ -71,11 +73,12 @@ class Trained:
         return answer
 
 
-def save_trained(path: Path, spec: TrialSpec, weights: Mapping[str, Any], data: TaskData, own_cell: Mapping[str, str] | None) -> int:
-    """Writes what `load_trained` reads; returns the size in bytes."""
-    prepared = {"input_size": data.input_size, "output_size": data.output_size, "preparation": canonical_json(dict(data.preparation))}
-    own = dict(own_cell) if own_cell else None
-    return save_checkpoint(path, {"key": spec.key(), "spec": spec.to_dict(), "module": dict(weights), "data": prepared, "own_cell": own})
+def keep(spec: TrialSpec, weights: Mapping[str, torch.Tensor], data: TaskData, own_cell: Mapping[str, str] | None) -> Kept:
+    """A trained model as plain data and bytes."""
+    # Tensors that share memory (tied embeddings) are kept once each: the format knows no sharing.
+    own = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+    preparation = canonical_json(dict(data.preparation))
+    return Kept(spec, data.input_size, data.output_size, preparation, own_cell or None, safetensors.torch.save(own))
 
 
 def load_trained(path: Path) -> Trained:
@@ -85,19 +88,25 @@ def load_trained(path: Path) -> Trained:
         CheckpointError: the file is missing, damaged, from before models kept their preparation, or of another version of its task or cell.
         UnknownNameError: its task or cell is not installed here.
     """
+    try:
+        kept = read_kept(path) if is_kept(path) else _read_older(path)
+        if kept.own_cell:
+            make_known(OwnCell(**kept.own_cell))
+        require_versions(kept.spec, str(path))
+        data = TaskData({}, kept.input_size, kept.output_size, preparation=json.loads(kept.preparation))
+        return build_trained(kept.spec, data, safetensors.torch.load(kept.weights))
+    except (KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        found = printable(" ".join(str(error).split()), 200)
+        raise CheckpointError(f"{path}: not a model that this version can use ({found}); {again()}") from error
+
+
+def _read_older(path: Path) -> Kept:
+    """A model from when it was kept like what a trial continues from."""
     state = load_checkpoint(path)
     if "module" in state and "data" not in state:
-        raise CheckpointError(f"{path}: from before models kept what their task needs to use them; {_again()}")
-    try:
-        if state["own_cell"]:
-            make_known(OwnCell(**state["own_cell"]))
-        spec, kept = TrialSpec.from_dict(state["spec"]), state["data"]
-        require_versions(spec, str(path))
-        data = TaskData({}, kept["input_size"], kept["output_size"], preparation=json.loads(kept["preparation"]))
-        return build_trained(spec, data, state["module"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        found = printable(" ".join(str(error).split()), 200)
-        raise CheckpointError(f"{path}: not a model that this version can use ({found}); {_again()}") from error
+        raise CheckpointError(f"{path}: from before models kept what their task needs to use them; {again()}")
+    data = TaskData({}, state["data"]["input_size"], state["data"]["output_size"], preparation=json.loads(state["data"]["preparation"]))
+    return keep(TrialSpec.from_dict(state["spec"]), state["module"], data, state["own_cell"])
 
 
 def start_from(module: TaskModule, path: Path, key: str) -> None:
@@ -142,7 +151,3 @@ def require_versions(spec: TrialSpec, where: str) -> None:
         if had != here.version:
             words = f"trained with version {had} of {what} '{name}', which has version {here.version} here"
             raise CheckpointError(f"{where}: {words}; run its sweep again under a new name")
-
-
-def _again() -> str:
-    return "train it again: rnnbench train --trial SWEEP/TRIAL --export DIR"

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from rnnbench.base.parameters import Value
-from rnnbench.ledger.records import Status
+from rnnbench.ledger.records import Status, TrialRecord
+from rnnbench.report import pages
 from rnnbench.report.importance import Marginal, _Boxes, _tree, find_basin, find_importance, find_scales, why_not
 from rnnbench.report.pages import write_report
 from rnnbench.report.tables import Summary, build_comparisons
-from tests.unit.report.test_report import searched, study, trial
+from tests.unit.report.test_report import confirmed, searched, study, trial
 
 LR, DROPOUT, SIZE = "optimizer.lr", "network.dropout", "network.hidden_size"
 Function = Callable[[float, float], float]
@@ -187,3 +188,42 @@ def test_the_report_says_what_mattered_or_why_it_cannot(tmp_path: Path) -> None:
     assert share in files.markdown.read_text()
     assert "Not for lstm: 2 completed trials, 20 are needed" in page
     assert {"sequential_digits-digits-importance", "sequential_digits-digits-marginals"} <= {path.stem for path in files.figures}
+
+
+def lost(trials: list[TrialRecord]) -> list[TrialRecord]:
+    return [replace(trials[0], status=Status.DIVERGED), *trials[1:]]
+
+
+ENOUGH = searched("gru", [0.01 * place for place in range(20)])
+SAME = [replace(one, spec=replace(one.spec, parameters={"optimizer.lr": 0.1})) for one in ENOUGH]
+WAITING = [replace(one, status=Status.PENDING, best=None) for one in ENOUGH]
+
+
+@pytest.mark.parametrize(
+    ("trials", "method", "has_scheduler", "expected"),
+    [
+        (WAITING, "random", False, True),
+        (WAITING, "grid", False, True),
+        (WAITING, "tpe", False, False),
+        (WAITING, "random", True, False),
+        (ENOUGH, "random", False, True),
+        (ENOUGH[1:], "random", False, False),
+        (lost(ENOUGH), "random", False, False),
+        ([*ENOUGH[:19], *confirmed("gru", [0.9] * 5)], "random", False, False),
+        ([*ENOUGH[:12], *searched("lstm", [0.1] * 12)], "random", False, False),
+        (SAME, "random", False, False),
+    ],
+)
+def test_only_what_the_report_will_use_is_loaded_before(
+    trials: list[TrialRecord], method: str, has_scheduler: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(pages, "import_module", loaded.append)
+    pages.load(trials, method, has_scheduler=has_scheduler)
+    assert loaded == ["pyarrow.parquet", *(["sklearn.tree"] if expected else [])]
+    if not has_scheduler and method == "random":
+        finished = [
+            replace(one, status=Status.COMPLETED, best=0.01 * place) if one.best is None else one for place, one in enumerate(trials)
+        ]
+        rows = build_comparisons([study(finished)])[0].rows
+        assert any(why_not(row) is None for row in rows) == expected, "what the report itself says"

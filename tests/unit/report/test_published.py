@@ -7,7 +7,7 @@ import pytest
 from rnnbench.report.published import find_published
 from rnnbench.report.tables import build_comparisons
 from rnnbench.task.cards import PublishedNumber
-from tests.unit.report.test_report import GRU, searched, study
+from tests.unit.report.test_report import GRU, confirmed, searched, study
 
 
 def verdicts(value: float, cell: str = "gru", asked: dict[str, object] | None = None) -> tuple[str | None, str | None]:
@@ -37,6 +37,13 @@ def test_without_the_same_question_cell_or_seeds_there_is_none() -> None:
     assert verdicts(0.91, asked={"task.order": "rows"}) == ("reproduced", None)
     assert verdicts(0.91, cell="tcn") == (None, "not among the cells")
     assert verdicts(0.91, cell="elman") == (None, "not confirmed with two seeds or more")
+
+
+def test_seeds_that_are_all_equal_have_no_verdict() -> None:
+    (comparison,) = build_comparisons([study([*searched("gru", [0.8]), *confirmed("gru", [1.0, 1.0, 1.0])])])
+    number = PublishedNumber("gru", "digits", 0.9, "a paper", "as it was")
+    (found,) = find_published(replace(comparison, task=replace(comparison.task, published=(number,))))
+    assert (found.ours, found.verdict, found.why_not) == (1.0, None, "all seeds have the same value, which gives no interval")
 
 
 def test_what_was_asked_differently_without_being_named_is_said() -> None:

@@ -71,6 +71,20 @@ def test_cells_that_the_data_cannot_separate_are_called_so_and_the_others_are_ra
     assert "Budget: 4 search trials each" in said
 
 
+def test_seeds_that_are_all_equal_are_said_to_give_no_interval(tmp_path: Path) -> None:
+    trials = [*searched("gru", [0.8]), *confirmed("gru", [1.0, 1.0, 1.0])]
+    assert "test accuracy 1 (mean of 3 fresh seeds, all with this value, which gives no interval)." in words(*trials)
+    (cell,) = json.loads(write_report([study(trials)], tmp_path).json.read_text())["comparisons"][0]["cells"]
+    assert (cell["test"]["mean"], cell["test"]["interval"]) == (1.0, None)
+
+
+def test_an_interval_does_not_leave_the_metrics_range() -> None:
+    (comparison,) = build_comparisons([study([*searched("gru", [0.8]), *confirmed("gru", [0.9, 1.0])])])
+    interval = comparison.rows[0].test
+    assert interval is not None
+    assert (interval.high, interval.method) == (1.0, "Student's t over seeds, cut to the metric's range")
+
+
 def test_other_questions_to_the_same_data_are_compared_apart_and_other_models_are_not() -> None:
     half = [
         replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "data.train_fraction": 0.5}), key=f"half {one.key}")

@@ -46,6 +46,71 @@ def test_the_t_interval_equals_scipys() -> None:
     assert t_interval([0.5]) is None
 
 
+SHARES = st.lists(st.integers(0, 1000).map(lambda right: right / 1000), min_size=2, max_size=8)
+
+
+@given(sample=SHARES)
+def test_an_interval_of_a_share_is_scipys_cut_to_the_range(sample: list[float]) -> None:
+    found = t_interval(sample, (0.0, 1.0))
+    if np.ptp(sample) == 0:
+        assert found is None
+        return
+    assert found is not None
+    low, high = stats.t.interval(0.95, len(sample) - 1, loc=np.mean(sample), scale=stats.sem(sample))
+    assert (found.low, found.high) == pytest.approx(np.clip((low, high), 0.0, 1.0), abs=1e-9)
+    assert 0.0 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1.0
+    assert found.method == "Student's t over seeds, cut to the metric's range"
+
+
+@pytest.mark.parametrize("sample", [[1.0] * 5, [0.0, 0.0], [0.973, 0.973, 0.973]])
+def test_equal_seeds_have_no_interval_as_they_have_none_in_scipy(sample: list[float]) -> None:
+    assert t_interval(sample, (0.0, 1.0)) is None
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(stats.t.interval(0.95, len(sample) - 1, loc=sample[0], scale=0.0)).all()
+
+
+def test_two_seeds_reach_to_the_ends_of_the_range_and_no_further() -> None:
+    # t(0.975, 1) s / sqrt(2) = 12.7062 * 0.025.
+    found = t_interval([0.95, 1.0], (0.0, 1.0))
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.975 - 12.7062 * 0.025, 1.0), abs=1e-6)
+    wide = t_interval([0.1, 0.9], (0.0, 1.0))
+    assert wide is not None
+    assert (wide.low, wide.high) == (0.0, 1.0)
+
+
+def test_an_interval_ends_only_at_the_bounds_that_there_are_and_a_wrong_range_is_ignored() -> None:
+    at_least = t_interval([0.1, 0.9], (0.0, math.inf))
+    free, wrong = t_interval([0.1, 0.9]), t_interval([0.1, 0.9], (0.0, 0.5))
+    assert at_least is not None
+    assert free is not None
+    assert (at_least.low, at_least.high) == (0.0, free.high)
+    assert free == wrong
+    assert free.low < 0.0
+
+
+def test_cutting_an_interval_changes_nothing_of_how_often_it_holds_the_mean() -> None:
+    # Accuracies near 1: a beta distribution with mean 0.95.
+    draws = np.random.default_rng(5).beta(9.5, 0.5, size=(1500, 5))
+    both = [(t_interval(row), t_interval(row, (0.0, 1.0))) for row in draws.tolist()]
+    held = [(free.low <= 0.95 <= free.high, cut.low <= 0.95 <= cut.high) for free, cut in both if free and cut]
+    assert len(held) == len(draws)
+    assert all(free == cut for free, cut in held)
+    shorter = [cut.high - cut.low < free.high - free.low for free, cut in both if free and cut]
+    assert np.mean(shorter) > 0.5
+
+
+def test_the_interval_of_a_difference_stays_within_what_there_can_be() -> None:
+    (found,) = welch_against([0.9, 1.0], [[0.0, 0.5]], (0.0, 1.0))
+    (free,) = welch_against([0.9, 1.0], [[0.0, 0.5]])
+    assert found is not None
+    assert free is not None
+    assert free.high > 1.0
+    assert (found.low, found.high) == (max(-1.0, free.low), 1.0)
+    assert (found.value, found.p) == (free.value, free.p)
+
+
 def test_the_bootstrap_interval_repeats_and_agrees_with_scipys() -> None:
     sample = list(np.random.default_rng(1).normal(0.9, 0.05, 40))
     found, again = bootstrap_iqm(sample), bootstrap_iqm(sample)

@@ -1,4 +1,4 @@
-"""How steady training was: Kendall's tau against scipy, and each number on curves written by hand."""
+"""How steady training was: each number on curves written by hand."""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 from rnnbench.ledger.records import EpochRecord, TrialRecord
 from rnnbench.report.pages import write_report
@@ -17,7 +14,6 @@ from rnnbench.report.steadiness import (
     find_distance,
     find_exploding,
     find_steadiness,
-    kendall,
     order_cells,
     order_trials,
     settled_after,
@@ -25,20 +21,6 @@ from rnnbench.report.steadiness import (
 from rnnbench.report.study import Study
 from rnnbench.report.tables import build_comparisons
 from tests.unit.report.test_report import searched, study
-
-PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=40)
-
-
-@given(pairs=PAIRS)
-def test_tau_is_that_of_scipy_with_ties(pairs: list[tuple[int, int]]) -> None:
-    one, other = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
-    found, theirs = kendall(one, other), stats.kendalltau(one, other).statistic
-    assert found is None if np.isnan(theirs) else found == pytest.approx(theirs, abs=1e-12)
-
-
-def test_tau_of_thousands_is_that_of_scipy() -> None:
-    one, noise = np.random.default_rng(3).normal(size=(2, 5000))
-    assert kendall(one, one + noise) == pytest.approx(stats.kendalltau(one, one + noise).statistic, abs=1e-12)
 
 
 def with_curves(
@@ -115,9 +97,32 @@ def test_the_order_of_trials_is_compared_by_the_best_so_far() -> None:
     order = order_trials(comparison.rows[0], one.epochs)
     assert order is not None
     assert (order.count, order.epochs, order.tau) == (12, (1, 2, 3, 4), (-1.0, 1.0, 1.0, 1.0))
+    assert order.low == order.high == (None,) * 4
     assert settled_after(order) == 2
     few = replace(comparison.rows[0], searched=comparison.rows[0].searched[:9])
     assert order_trials(few, one.epochs) is None
+
+
+def test_the_order_of_enough_trials_has_a_band_until_nothing_moves_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    ends = np.linspace(0.5, 0.9, 15)
+    one = with_curves(searched("gru", ends.tolist()), [[float(end - rng.uniform(0.1, 0.4)), float(end)] for end in ends])
+    (comparison,) = build_comparisons([one])
+    order = order_trials(comparison.rows[0], one.epochs)
+    assert order is not None
+    assert order.low[0] is not None
+    assert order.tau[0] is not None
+    assert order.high[0] is not None
+    assert -1.0 <= order.low[0] < order.tau[0] < order.high[0] <= 1.0
+    assert (order.tau[1], order.low[1], order.high[1]) == (1.0, None, None)
+    files = write_report([one], tmp_path)
+    assert "by the jackknife over trials, for cells with 15 trials or more" in files.html.read_text()
+    (cell,) = json.loads(files.json.read_text())["comparisons"][0]["cells"]
+    assert cell["order"]["low"] == [order.low[0], None]
+    few = replace(one, trials=one.trials[:14])
+    told = order_trials(build_comparisons([few])[0].rows[0], few.epochs)
+    assert told is not None
+    assert told.low == (None, None)
 
 
 def test_the_order_of_cells_needs_three_and_no_stopped_trials() -> None:

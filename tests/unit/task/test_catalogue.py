@@ -1,5 +1,6 @@
 """The catalogue: a task's card by name, and what is refused."""
 
+import math
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -58,3 +59,13 @@ def test_a_card_must_have_the_name_of_its_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(catalogue, "files", lambda package: tmp_path)
     with pytest.raises(InputError, match=r"tasks/evenness/task.yaml: name is 'parity', must be 'evenness'"):
         catalogue.get_task("evenness")
+
+
+def test_a_cards_range_is_by_name_and_may_be_open() -> None:
+    card = catalogue.get_task("sequential_digits")
+    assert card.range_of("accuracy") == card.range_of("recall of 7") == (0.0, 1.0)
+    assert card.range_of("loss") == (0.0, math.inf)
+    assert card.range_of("mse less that of persistence") == (-math.inf, math.inf)
+    text = Path(catalogue.__file__).parents[3].joinpath("tasks", "parity", "task.yaml").read_text()
+    with pytest.raises(InputError, match=r"here: ranges: accuracy\*: \[2, 1\] is empty"):
+        parse_card(text.replace('"accuracy*": [0, 1]', '"accuracy*": [2, 1]'), "m", "here")

@@ -37,7 +37,7 @@ from rnnbench.trial.loop import Trainer, evaluate
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.spec import Budget, TrialSpec
-from rnnbench.trial.trained import load_trained, save_trained
+from rnnbench.trial.trained import keep, load_trained
 from rnnbench_tasks.language_modelling.baselines import BIGRAM_SHARE
 from rnnbench_tasks.language_modelling.corpora import cut_prefix, cut_text, read_texts
 from rnnbench_tasks.language_modelling.decoding import Sampling, Writer, continue_tokens, probabilities
@@ -717,7 +717,7 @@ def test_a_learned_text_is_continued_from_the_checkpoint_alone(tmp_path: Path) -
     one = trainer(of, data)
     for _ in range(6):
         one.run_epoch(data.splits["train"], data.splits["validation"])
-    save_trained(tmp_path / "best.ckpt", of, one.progress.best_weights, data, None)
+    keep(of, one.progress.best_weights, data, None).save(tmp_path / "best.ckpt")
     trained = load_trained(tmp_path / "best.ckpt")
     assert isinstance(trained.module, LanguageModel)
     assert not trained.data.splits

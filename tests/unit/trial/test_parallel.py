@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from rnnbench.base.errors import RnnbenchError
@@ -17,10 +18,10 @@ from rnnbench.cells.table import get_cell
 from rnnbench.task.catalogue import get_task
 from rnnbench.trial import ranks
 from rnnbench.trial.build import build_module, read_data
-from rnnbench.trial.checkpoint import load_checkpoint
 from rnnbench.trial.door import Event, run_job
 from rnnbench.trial.files import BEST
 from rnnbench.trial.job import Job, Limits
+from rnnbench.trial.kept import read_kept
 from rnnbench.trial.parallel import ParallelTrainer
 from rnnbench.trial.parameters import OPTIMIZER_PARAMETERS, TRAINING_PARAMETERS
 from rnnbench.trial.pulse import Pulse
@@ -67,8 +68,7 @@ def run(one: Job) -> tuple[Event, list[dict[str, float]]]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = load_checkpoint(folder / BEST)["module"]
-    return found
+    return safetensors.torch.load(read_kept(folder / BEST).weights)
 
 
 def test_two_workers_end_with_the_numbers_of_one(tmp_path: Path) -> None:

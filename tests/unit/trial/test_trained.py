@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from rnnbench.base.errors import CheckpointError, InputError, ParameterError, RnnbenchError, UnknownNameError
@@ -17,12 +18,14 @@ from rnnbench.search.space import declared_for
 from rnnbench.task.catalogue import forget_tasks, get_task
 from rnnbench.task.files import read_lines
 from rnnbench.trial.build import read_data
-from rnnbench.trial.checkpoint import load_checkpoint, save_checkpoint
+from rnnbench.trial.checkpoint import save_checkpoint
 from rnnbench.trial.files import BEST
 from rnnbench.trial.job import Job
+from rnnbench.trial.kept import Kept, read_kept
 from rnnbench.trial.loop import evaluate
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.run import run_trial
+from rnnbench.trial.sealed import read_sealed, write_sealed
 from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.spec import Budget, TrialSpec
 from rnnbench.trial.trained import Trained, load_trained
@@ -158,51 +161,70 @@ def test_a_damaged_file_is_refused(kept: Path, tmp_path: Path, damage: Callable[
     assert message in one_line(error)
 
 
-def _older(state: dict[str, Any]) -> None:
-    del state["data"]
+def _changed(kept: Kept, **facts: Any) -> Kept:
+    return replace(kept, spec=replace(kept.spec, **facts))
 
 
-def _task_moved(state: dict[str, Any]) -> None:
-    state["spec"]["task_version"] = 0
+def _larger(kept: Kept) -> Kept:
+    return _changed(kept, parameters={**kept.spec.parameters, "network.hidden_size": 6})
 
 
-def _cell_moved(state: dict[str, Any]) -> None:
-    state["spec"]["cell_version"] = 7
-
-
-def _field_gone(state: dict[str, Any]) -> None:
-    state["spec"]["patience"] = 3
-
-
-def _larger(state: dict[str, Any]) -> None:
-    state["spec"]["parameters"]["network.hidden_size"] = 6
-
-
-def _weight_gone(state: dict[str, Any]) -> None:
-    del state["module"]["head.bias"]
+def _weight_gone(kept: Kept) -> Kept:
+    weights = safetensors.torch.load(kept.weights)
+    del weights["head.bias"]
+    return replace(kept, weights=safetensors.torch.save(weights))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_older, "from before models kept what their task needs to use them; train it again"),
-        (_task_moved, "trained with version 0 of task 'asked_letters', which has version 1 here; run its sweep again under a new name"),
-        (_cell_moved, "trained with version 7 of cell 'gru', which has version 1 here"),
-        (_field_gone, "not a model that this version can use"),
+        (
+            lambda kept: _changed(kept, task_version=0),
+            "trained with version 0 of task 'asked_letters', which has version 1 here; run its sweep again under a new name",
+        ),
+        (lambda kept: _changed(kept, cell_version=7), "trained with version 7 of cell 'gru', which has version 1 here"),
+        (lambda kept: replace(kept, weights=b"none"), "not a model that this version can use"),
         (_larger, "not a model that this version can use"),
         (_weight_gone, "not a model that this version can use"),
     ],
 )
 def test_a_model_of_another_version_is_a_line_that_says_so(
-    kept: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+    kept: Path, tmp_path: Path, change: Callable[[Kept], Kept], message: str
 ) -> None:
-    state = load_checkpoint(kept)
-    change(state)
-    save_checkpoint(tmp_path / BEST, state)
+    change(read_kept(kept)).save(tmp_path / BEST)
     with pytest.raises(CheckpointError) as error:
         load_trained(tmp_path / BEST)
     assert message in one_line(error)
     assert str(tmp_path) in str(error.value)
+
+
+def test_a_field_that_this_version_does_not_know_is_refused(kept: Path, tmp_path: Path) -> None:
+    facts, _, weights = read_sealed(kept, b"rnnbench-model 1").partition(b"\n")
+    write_sealed(tmp_path / BEST, b"rnnbench-model 1", facts.replace(b'"input_size"', b'"inputs"') + b"\n" + weights)
+    with pytest.raises(CheckpointError, match="not a model that this version can use"):
+        load_trained(tmp_path / BEST)
+
+
+def older(kept: Path) -> dict[str, Any]:
+    """What a model was kept as before it was kept as safetensors."""
+    now = read_kept(kept)
+    data = {"input_size": now.input_size, "output_size": now.output_size, "preparation": now.preparation}
+    weights = safetensors.torch.load(now.weights)
+    return {"key": now.spec.key(), "spec": now.spec.to_dict(), "module": weights, "data": data, "own_cell": None}
+
+
+def test_a_model_from_when_it_was_kept_as_tensors_answers_the_same(kept: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / BEST, older(kept))
+    assert load_trained(tmp_path / BEST).ask(WORDS) == load_trained(kept).ask(WORDS)
+
+
+def test_a_model_from_before_its_preparation_was_kept_says_so(kept: Path, tmp_path: Path) -> None:
+    state = older(kept)
+    del state["data"]
+    save_checkpoint(tmp_path / BEST, state)
+    with pytest.raises(CheckpointError) as error:
+        load_trained(tmp_path / BEST)
+    assert "from before models kept what their task needs to use them; train it again" in one_line(error)
 
 
 def test_without_its_task_the_model_names_it(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
