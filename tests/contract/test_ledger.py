@@ -188,13 +188,13 @@ def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_bad
         return ledger.standings("one", live, lambda task: maximize)
 
     counts = {Status.COMPLETED: 2, Status.DIVERGED: 1, Status.PENDING: 1}
-    waiting = LaneStanding("adding", "gru", Counter({Status.PENDING: 2}), None, None)
+    waiting = LaneStanding("adding", "generated", "gru", Counter({Status.PENDING: 2}), None, None)
     assert standings({"alive"}, maximize=False) == [
-        LaneStanding("adding", "lstm", Counter(counts | {Status.RUNNING: 1}), 0.25, keys[1]),
+        LaneStanding("adding", "generated", "lstm", Counter(counts | {Status.RUNNING: 1}), 0.25, keys[1]),
         waiting,
     ]
     assert standings(set(), maximize=True) == [
-        LaneStanding("adding", "lstm", Counter(counts | {Status.INTERRUPTED: 1}), 0.5, keys[0]),
+        LaneStanding("adding", "generated", "lstm", Counter(counts | {Status.INTERRUPTED: 1}), 0.5, keys[0]),
         waiting,
     ]
 
@@ -209,11 +209,11 @@ def test_of_equally_good_trials_the_first_of_the_plan_stands_for_them(ledger: Le
 
 
 def test_slots_that_are_not_drawn_stand_as_pending_trials(ledger: Ledger) -> None:
-    slots = [("adding", "lstm", draw) for draw in range(3)]
+    slots = [("adding", "generated", "lstm", draw) for draw in range(3)]
     ledger.record_sweep(replace(sweep(), settings={"name": "one", "replicates": 2}), [], slots, 2)
     ledger.draw_slot("one", 0, [spec(1), spec(2)], {})
     (standing,) = ledger.standings("one", (), lambda task: False)
-    assert standing == LaneStanding("adding", "lstm", Counter({Status.PENDING: 6}), None, None)
+    assert standing == LaneStanding("adding", "generated", "lstm", Counter({Status.PENDING: 6}), None, None)
 
 
 def holder(token: str) -> Holder:

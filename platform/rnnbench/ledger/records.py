@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rnnbench.base.canonical import Plain
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
 
 class Status(StrEnum):
@@ -57,13 +57,9 @@ class EpochRecord:
     metrics: Mapping[str, float]
 
 
-# Task and cell: searched and compared within itself, never across.
-Lane = tuple[str, str]
-
-
 @dataclass(frozen=True)
 class LaneStanding:
-    """How the trials of one task and cell of a sweep stand.
+    """How the trials of one task, data set and cell of a sweep stand.
 
     Attributes:
         best: Of those of the search stage that did not end badly.
@@ -71,11 +67,17 @@ class LaneStanding:
     """
 
     task: str
+    data: str
     cell: str
     counts: Counter[Status]
     best: float | None
     best_key: str | None
     values: tuple[float, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def lane(self) -> Lane:
+        """Whose trials these are."""
+        return self.task, self.data, self.cell
 
     @property
     def planned(self) -> int:
@@ -136,6 +138,11 @@ class TrialRecord:
         return self.spec.cell
 
     @property
+    def lane(self) -> Lane:
+        """Of its spec."""
+        return self.spec.lane
+
+    @property
     def stage(self) -> str:
         """Of its spec."""
         return self.spec.stage
@@ -168,10 +175,16 @@ class SlotRecord:
 
     position: int
     task: str
+    data: str
     cell: str
     draw: int
     drawn: bool
     evidence: Mapping[str, Plain] | None
+
+    @property
+    def lane(self) -> Lane:
+        """Whose trials it will hold."""
+        return self.task, self.data, self.cell
 
 
 @dataclass(frozen=True)
