@@ -80,9 +80,14 @@ class DataCard:
 
 @dataclass(frozen=True, config=_STRICT)
 class OwnDataCard:
-    """What a person's own files may be, in one line of words; and their floor and rows are found when they are read."""
+    """What a person's own files may be, in one line of words; and their floor and rows are found when they are read.
+
+    Attributes:
+        manifests: Endings of a table that names other files: whoever gives one gives the whole folder that it lies in.
+    """
 
     accepts: str
+    manifests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)

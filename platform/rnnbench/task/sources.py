@@ -44,7 +44,7 @@ def own_name(path: Path) -> str:
 def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> dict[str, Path]:
     """The data set's files by the last part of their declared path, or by the whole of it where two files of the set share that part.
 
-    In a folder of one's own by their place in it; see `find_files` for where they are looked for.
+    In a folder of one's own, or that of a manifest, by their place in it; see `find_files` for where they are looked for.
 
     Args:
         own: The file or folder behind `path:NAME`.
@@ -52,7 +52,7 @@ def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> di
         DataError: a file is not there; the text has the command that fetches it.
     """
     if own is not None:
-        return list_own_files(own)
+        return list_own_files(own.parent if _is_manifest(card, own) else own)
     item = get_data_card(card, data)
     if data.startswith(OWN):
         raise DataError(f"'{printable(data)}' is somebody's own data, and where it lies is not known here; name the file again")
@@ -135,6 +135,10 @@ def _is_file(path: Path) -> bool:
     with suppress(OSError):  # a folder on the way that may not be entered
         return path.is_file()
     return False
+
+
+def _is_manifest(card: TaskCard, own: Path) -> bool:
+    return card.own_data is not None and own.name.removesuffix(".gz").endswith(card.own_data.manifests) and _is_file(own)
 
 
 def _how_to_get(card: TaskCard, data: str, item: DataCard, home: Path) -> str:

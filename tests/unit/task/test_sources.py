@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,20 @@ def test_ones_own_file_goes_by_its_name(tmp_path: Path) -> None:
     assert locate(card_of(), "path:my.csv", tmp_path, own) == {"my.csv": own}
     with pytest.raises(UnknownNameError, match=r"no data set 'path:my\.csv'"):
         fingerprint(card_of(takes_own=False), "path:my.csv", tmp_path, own)
+
+
+def test_a_manifest_stands_for_its_folder_where_the_task_takes_one(tmp_path: Path) -> None:
+    own, sound = put(tmp_path, "set/manifest.csv"), put(tmp_path, "set/deep/a.wav")
+    card = replace(card_of(), own_data=OwnDataCard("a folder with a manifest", manifests=(".csv",)))
+    assert locate(card, own_name(own), tmp_path, own) == {"deep/a.wav": sound, "manifest.csv": own}
+    first = fingerprint(card, own_name(own), tmp_path, own)
+    sound.write_bytes(TWO)
+    assert fingerprint(card, own_name(own), tmp_path, own) != first
+    assert locate(card, own_name(sound), tmp_path, sound) == {"a.wav": sound}
+    (tmp_path / "set.csv").mkdir()
+    inside = put(tmp_path, "set.csv/b.wav")
+    assert locate(card, "path:set.csv", tmp_path, tmp_path / "set.csv") == {"b.wav": inside}
+    assert locate(card_of(), own_name(own), tmp_path, own) == {"manifest.csv": own}
 
 
 def test_own_data_of_which_only_the_name_is_known_is_refused(tmp_path: Path) -> None:

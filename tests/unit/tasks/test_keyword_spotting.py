@@ -149,6 +149,13 @@ def test_a_persons_own_folders_of_words_are_read(tmp_path: Path) -> None:
     assert data.facts["train seconds"] == pytest.approx(3.0)
 
 
+def test_a_manifest_means_its_folder_and_has_the_say_over_the_folders_of_words(tmp_path: Path) -> None:
+    files = own(tmp_path, manifest="path,label\n" + "".join(f"{'yes' if row % 2 else 'no'}/{row}.wav,{row % 3}\n" for row in range(12)))
+    found = locate(get_task(TASK), "path:manifest.csv", tmp_path, files["manifest.csv"])
+    assert found == files
+    assert read(TASK, "path:manifest.csv", found).preparation["classes"] == ["0", "1", "2"]
+
+
 def test_a_manifest_with_speakers_holds_them_apart(tmp_path: Path) -> None:
     lines = [f"{'yes' if row % 2 else 'no'}/{row}.wav,{'ja' if row % 2 else 'nein'},s{row // 2}" for row in range(12)]
     data = read(TASK, "path:own", own(tmp_path, manifest="path,label,speaker\n" + "\n".join(lines)))

@@ -198,6 +198,18 @@ def test_a_persons_own_manifest_is_read_and_transcripts_cleaned_as_asked(tmp_pat
     assert [len(split) for split in words.splits.values()] == [16, 2, 2]
 
 
+def test_a_manifest_means_the_same_as_its_folder_and_chooses_among_tables(tmp_path: Path) -> None:
+    files, card = own(tmp_path), get_task(TASK)
+    assert locate(card, "path:manifest.csv", tmp_path, files["manifest.csv"]) == files
+    folder, named = (read(TASK, data, files) for data in ("path:own", "path:manifest.csv"))
+    assert named.preparation == folder.preparation
+    assert all(torch.equal(named.splits[name].inputs, split.inputs) for name, split in folder.splits.items())
+    other = tmp_path / "other.csv"
+    other.write_text(MANIFEST.replace("go", "stop"), encoding="utf-8")
+    units = read(TASK, "path:other.csv", locate(card, "path:other.csv", tmp_path, other)).preparation["units"]
+    assert units == {"kind": "characters", "units": sorted(set("Oh. Yes! no yes stop"))}
+
+
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
