@@ -1,14 +1,14 @@
 """Where a data set's files are on this machine, and a fingerprint of the bytes a trial will see. No torch."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.errors import DataError, UnknownNameError
-from rnnbench.base.files import sha256_file
+from rnnbench.base.files import sha256_file, sha256_unpacked
 from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import DataCard, DataFile, TaskCard
 from rnnbench.task.own_files import MAX_OWN_FILES, list_own_files
@@ -104,13 +104,14 @@ def differs_from_published(card: TaskCard, data: str, home: Path) -> list[str]:
 
 
 def is_published(card: TaskCard, data: str, file: DataFile, place: Path) -> bool:
-    """Whether a file here has the checksum of the card's file of that name, in one of its forms.
+    """Whether a file here has the checksum of the card's file of that name, in one of its forms, or holds what that one holds.
 
     Where the card has none, because the publisher gives none, every file passes.
     """
     item, name = card.data[data], PurePosixPath(file.path).name
-    known = {one.sha256 for files in (item.files, *item.or_files) for one in files if PurePosixPath(one.path).name == name}
-    return None in known or checksum(place) in known
+    same = [one for files in (item.files, *item.or_files) for one in files if PurePosixPath(one.path).name == name]
+    known, unpacked = {one.sha256 for one in same}, {one.unpacked_sha256 for one in same} - {None}
+    return None in known or checksum(place) in known or (bool(unpacked) and _found_once(sha256_unpacked, place) in unpacked)
 
 
 def checksum(path: Path) -> str:
@@ -119,16 +120,22 @@ def checksum(path: Path) -> str:
     Raises:
         DataError: it cannot be read.
     """
+    found = _found_once(sha256_file, path)
+    assert found is not None, "every file has one"
+    return found
+
+
+def _found_once(of: Callable[[Path], str | None], path: Path) -> str | None:
     try:
         found = path.stat()
-        return _checksum_once(path, found.st_size, found.st_mtime_ns)
+        return _remembered(of, path, found.st_size, found.st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @lru_cache(maxsize=MAX_OWN_FILES)
-def _checksum_once(path: Path, _size_bytes: int, _mtime_ns: int) -> str:
-    return sha256_file(path)
+def _remembered(of: Callable[[Path], str | None], path: Path, _size_bytes: int, _mtime_ns: int) -> str | None:
+    return of(path)
 
 
 def _is_file(path: Path) -> bool:

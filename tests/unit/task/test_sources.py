@@ -1,5 +1,6 @@
 """Where files are found, what they are called, and whether their bytes are the published ones."""
 
+import gzip
 import hashlib
 import os
 from dataclasses import replace
@@ -86,6 +87,24 @@ def test_another_form_serves_only_where_all_of_it_is_there(tmp_path: Path) -> No
     assert set(locate(card, "real", tmp_path)) == {"a.json", "b.json"}
     put(tmp_path, "set/a.csv")
     assert set(locate(card, "real", tmp_path)) == {"a.csv"}
+
+
+def test_a_file_packed_anew_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    published = gzip.compress(ONE, 9, mtime=1)
+    sums = {"sha256": hashlib.sha256(published).hexdigest(), "unpacked_sha256": SHA_ONE}
+    card, place = card_of(file("set/a.gz", **sums)), put(tmp_path, "set/a.gz", published)
+    first = fingerprint(card, "real", tmp_path)
+    assert differs_from_published(card, "real", tmp_path) == []
+    place.write_bytes(gzip.compress(ONE, 1, mtime=22))
+    assert differs_from_published(card, "real", tmp_path) == []
+    # A key is of the bytes that are here, as before.
+    assert fingerprint(card, "real", tmp_path) != first
+    for other in (gzip.compress(TWO), gzip.compress(ONE)[:-1], ONE, b""):
+        place.write_bytes(other)
+        assert differs_from_published(card, "real", tmp_path) == ["a.gz"]
+    plain = card_of(file("set/a.gz", sha256=sums["sha256"]))
+    place.write_bytes(gzip.compress(ONE, 1, mtime=333))
+    assert differs_from_published(plain, "real", tmp_path) == ["a.gz"]
 
 
 def test_the_home_may_be_the_folder_of_one_set_where_a_checksum_can_tell(tmp_path: Path) -> None:
