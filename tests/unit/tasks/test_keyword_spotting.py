@@ -215,7 +215,7 @@ def test_data_check_tells_of_what_is_odd(tmp_path: Path) -> None:
     files = write_sounds(tmp_path, sounds | {f"yes/n{row}.wav": hiss(10 + row) for row in range(20)})
     files |= write_sounds(tmp_path, {"no/loud.wav": np.full(2400, 32767, dtype=np.int16)}, rate=16000)
     files |= write_sounds(tmp_path, {"_noise/x.wav": hiss(5)})
-    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))  # type: ignore[attr-defined]  # not every task has one
+    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))
     text = "\n".join(lines)
     assert "1 sounds are there several times, sample by sample: yes/1.wav = yes/same.wav" in text
     assert "1 sounds are silent (every sample is zero): no/silent.wav" in text
