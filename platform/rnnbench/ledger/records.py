@@ -99,7 +99,7 @@ class TrialRecord:
         reused: Another sweep had already finished this key when this sweep was planned.
         best: Best validation value of the task's metric, None before the first finished epoch; `last` the latest epoch's.
         outcome: What the trial reported at its end: `test` metrics where opened, num_parameters, train_s, peak_memory_bytes,
-            threads, device, mode, baselines, versions ...; empty before.
+            threads, device, mode, baselines, test_baselines, versions ...; empty before.
         error: Traceback of a failed trial, at most 64 kB; `category` says oom, timeout, hang, error or worker_killed.
         failures: Attempts that failed; an interruption is none.
         rung: The epoch at which a scheduler last had it wait, 0 before.

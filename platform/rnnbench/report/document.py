@@ -52,6 +52,7 @@ def build_document(
                 "cells": [_cell(row, comparison) | describe(row, found) for row in comparison.rows],
                 "order_of_cells": describe_order(found.cell_order) if found.cell_order else None,
                 "baselines": dict(comparison.baselines),
+                "test_baselines": dict(comparison.test_baselines),
                 "floor": _floor(comparison),
                 "must_beat": asdict(comparison.bar) if comparison.bar else None,
                 "published": [

@@ -33,7 +33,8 @@ class TaskCode:
         Module: The network with its loss and metrics.
         read_data: The asked splits of a data set, the same every time. Takes the set's files by name (none where it is embedded), its
             name, the resolved `data.*` and `task.*` parameters by full name, and the names of the splits.
-        baselines: The task's metric, on the validation split, of methods without a recurrent network; needs train and validation.
+        baselines: The task's metric, on a split, of methods without a recurrent network that learn from the training split; takes data
+            with both, and the split's name.
         answer: What a trained model, in evaluation mode, says to new input; its data have sizes and preparation, but no splits. Only in
             tasks whose card has `predict`.
         check_data: What a careful person would want to know before training, one line each; `rnnbench data check` prints it. Takes what
@@ -42,7 +43,7 @@ class TaskCode:
 
     Module: type[TaskModule]
     read_data: Callable[[Files, str, Parameters, Sequence[str]], TaskData]
-    baselines: Callable[[TaskData], dict[str, float]]
+    baselines: Callable[[TaskData, str], dict[str, float]]
     answer: Callable[[TaskModule, TaskData, Question], Answer] = no_answer
     check_data: Callable[[Files, str, Parameters], list[str]] = nothing_odd
 

@@ -34,7 +34,7 @@ def test_generated_words_are_even_over_classes_and_their_order_alone_tells_them_
     data = read(TASK)
     for split in data.splits.values():
         assert split.targets.bincount().tolist() == [len(split) // 6] * 6
-    found = load_task(TASK).baselines(data)
+    found = load_task(TASK).baselines(data, "validation")
     # Every word has the same three tones: without their order there is only chance, 1/6, with a standard error of 0.028 on 180 rows.
     assert found["majority class"] == pytest.approx(1 / 6)
     assert found["nearest class mean"] < 1 / 6 + 4 * 0.028
@@ -281,7 +281,7 @@ def test_fsdd_has_its_official_test_split_and_an_even_validation_split(data_home
     floor = get_task(TASK).data["fsdd"].floor
     assert floor is not None
     tested = TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 80, 10, preparation=data.preparation)
-    assert load_task(TASK).baselines(tested)["logistic regression"] == pytest.approx(floor.value, abs=0.01)
+    assert load_task(TASK).baselines(tested, "validation")["logistic regression"] == pytest.approx(floor.value, abs=0.01)
 
 
 @pytest.mark.slow

@@ -175,7 +175,7 @@ def test_validation_may_be_decoded_by_beam_search() -> None:
 
 def test_baselines_are_what_can_be_written_without_hearing() -> None:
     data = read(TASK, splits=("train", "validation"))
-    found = load_task(TASK).baselines(data)
+    found = load_task(TASK).baselines(data, "validation")
     assert found["nothing"] == 1.0
     assert set(found) == {"nothing", "the commonest transcript", "the commonest word, as many as usual"}
     assert 0.5 < min(found.values()) <= 1.0
@@ -354,4 +354,4 @@ def test_yesno_is_whole_and_its_floor_is_what_the_card_says(data_home: Path) -> 
     tested = TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 0, 0, preparation=data.preparation)
     floor = get_task(TASK).data["yesno"].floor
     assert floor is not None
-    assert load_task(TASK).baselines(tested)[floor.baseline] == pytest.approx(floor.value, abs=0.001)
+    assert load_task(TASK).baselines(tested, "validation")[floor.baseline] == pytest.approx(floor.value, abs=0.001)
