@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnbench.task.module import Batch, TaskData
-from rnnbench_tasks.forecasting.module import Units
 from rnnbench_tasks.forecasting.preparation import Preparation, preparation_of
+from rnnbench_tasks.forecasting.units import Units
 from rnnbench_tasks.forecasting.windows import Asked, unpack
 
 Forecast = Callable[[Asked], Tensor]

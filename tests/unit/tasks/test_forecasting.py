@@ -34,7 +34,7 @@ from rnnbench_tasks.forecasting.baselines import fit_ridge
 from rnnbench_tasks.forecasting.comparison import MIN_LOSSES, by_time, estimate_mean, is_better
 from rnnbench_tasks.forecasting.generated import draw_lorenz, draw_mackey_glass, integrate, integrate_mackey_glass, lorenz
 from rnnbench_tasks.forecasting.module import Module
-from rnnbench_tasks.forecasting.preparation import calendar_features
+from rnnbench_tasks.forecasting.seasons import calendar_features
 from rnnbench_tasks.forecasting.windows import unpack
 
 CARD = get_task("forecasting")
