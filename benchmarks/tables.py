@@ -50,9 +50,19 @@ def fused(measured: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"| {cell} | {' | '.join(found[size] for size in units)} |" for cell, found in rows.items())])
 
 
+def schedulers(measured: dict[str, Any]) -> str:
+    """The best validation value of both searches, the difference with its interval, and the epochs that both took."""
+    lines = ["| task | random search | ASHA | difference | epochs of random search | of ASHA |", "|---|---|---|---|---|---|"]
+    for row in measured["rows"]:
+        low, high = row["interval"]
+        best = f"{row['random']:.4g} | {row['asha']:.4g} | {row['difference']:.2g} ({low:.2g} to {high:.2g})"
+        lines.append(f"| {row['task']} | {best} | {row['epochs_of_random']:.0f} | {row['epochs_of_asha']:.0f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Prints every table whose figures are there."""
-    for name, table in (("cells", cells), ("sweep", sweeps), ("fused", fused)):
+    for name, table in (("cells", cells), ("sweep", sweeps), ("fused", fused), ("schedulers", schedulers)):
         path = RESULTS / f"{name}.json"
         if path.exists():
             print(table(json.loads(path.read_text())), end="\n\n")

@@ -25,6 +25,7 @@ from rnnbench.cells.operations import (
     Weights,
     Written,
     add_steps,
+    copy_steps,
     empty_steps,
     project_steps,
     pull_steps,
@@ -246,7 +247,7 @@ class _Unrolled(torch.autograd.Function):
     def forward(ctx: Any, step: Step, structure: Structure, names: "_Names", *tensors: Any) -> tuple[Tensor, ...]:
         call = _Call(names, tensors)
         # Shared operations add to the gates in place.
-        gates_TBG = project_steps(call.x_TBI, *call.projection) if call.projection else call.x_TBI.clone()
+        gates_TBG = project_steps(call.x_TBI, *call.projection) if call.projection else copy_steps(call.x_TBI)
         widths, state = list(structure.widths), tuple(stack_steps([part])[0] for part in call.state)
         sequence = [state]
         lengths = {name: operands[0].shape[-1] for name, operands in call.weights.operands.items() if operands}

@@ -143,6 +143,8 @@ class Scale:
 class Normalisation:
     """Layer normalisation over a whole vector. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
+    Torch's own wants each vector in one piece; those of many models are not, see `empty_steps`, and are faster by elementwise calls.
+
     Attributes:
         name: The cell's parameters are called `gain_<name>` and `shift_<name>`, (V,).
         num_gates: Parts of the vector.
@@ -169,21 +171,37 @@ class Normalisation:
 
     def apply(self, v_BV: Tensor, operands: Operands) -> Tensor:
         """The result, (B, V)."""
-        if operands[0].dim() == 2:
+        if v_BV.dim() == 2:
             gain_V, shift_V = operands[0].squeeze(0), operands[1].squeeze(0) if self.shift else None
             return nn.functional.layer_norm(v_BV, v_BV.shape[-1:], gain_V, shift_V, self.eps)
-        result_BV = nn.functional.layer_norm(v_BV, v_BV.shape[-1:], eps=self.eps) * operands[0]
+        result_BV = self._standardise(v_BV)[0] * operands[0]
         return result_BV + operands[1] if self.shift else result_BV
+
+    def _standardise(self, v_BV: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors without their mean in units of their deviation, and the inverse of that, (B, 1)."""
+        centred_BV = v_BV - v_BV.mean(-1, keepdim=True)
+        rstd_B1 = (centred_BV.square().mean(-1, keepdim=True) + self.eps).rsqrt()
+        return centred_BV * rstd_B1, rstd_B1
 
     def write(self, out_BP: Tensor, v_BV: Tensor, operands: Operands) -> None:
         """See Product."""
-        if self.shared:
+        if v_BV.dim() == 3:
+            standard_BV = self._standardise(v_BV)[0]
+            if self.shared:
+                out_BP.addcmul_(standard_BV, operands[0])
+            else:
+                torch.mul(standard_BV, operands[0], out=out_BP)
+            if self.shift:
+                out_BP.add_(operands[1])
+        elif self.shared:
             out_BP.add_(self.apply(v_BV, operands))
         else:
             out_BP.copy_(self.apply(v_BV, operands))
 
     def look(self, v_TBV: Tensor) -> Parts:
-        """The argument, its mean and the inverse of its deviation."""
+        """The argument, its mean and the inverse of its deviation; of many models the standardised argument and the last."""
+        if v_TBV.dim() == 4:
+            return self._standardise(v_TBV)
         _, mean_TB1, rstd_TB1 = torch.native_layer_norm(v_TBV, v_TBV.shape[-1:], None, None, self.eps)
         return v_TBV, mean_TB1, rstd_TB1
 
@@ -193,12 +211,16 @@ class Normalisation:
 
     def pull(self, grad_BP: Tensor, seen: Parts, operands: Operands) -> Tensor:
         """See Product."""
-        v_BV, mean_B1, rstd_B1 = seen
-        gain_V = operands[0].squeeze(0) if operands[0].dim() == 2 else None
-        scaled_BP = grad_BP * operands[0] if gain_V is None else grad_BP
-        back = _normalisation_backward(scaled_BP, v_BV, v_BV.shape[-1:], mean_B1, rstd_B1, gain_V, None, [True, False, False])
-        assert isinstance(back[0], Tensor)
-        return back[0]
+        if grad_BP.dim() == 2:
+            v_BV, mean_B1, rstd_B1 = seen
+            gain_V = operands[0].squeeze(0)
+            back = _normalisation_backward(grad_BP, v_BV, v_BV.shape[-1:], mean_B1, rstd_B1, gain_V, None, [True, False, False])
+            assert isinstance(back[0], Tensor)
+            return back[0]
+        standard_BV, rstd_B1 = seen
+        scaled_BV = grad_BP * operands[0]
+        along_B1 = (scaled_BV * standard_BV).mean(-1, keepdim=True)
+        return scaled_BV.sub_(scaled_BV.mean(-1, keepdim=True)).addcmul_(standard_BV, along_B1, value=-1).mul_(rstd_B1)
 
     def add_pull(self, sum_BV: Tensor, grad_BP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
@@ -206,14 +228,13 @@ class Normalisation:
 
     def add_gradients(self, sums: Sequence[Tensor], grad_TBP: Tensor, seen: Parts, operands: Operands) -> None:
         """See Product."""
-        v_TBV, mean_TB1, rstd_TB1 = seen
-        if operands[0].dim() == 2:
+        if grad_TBP.dim() == 3:
+            v_TBV, mean_TB1, rstd_TB1 = seen
             gain_V, shift_V = operands[0].squeeze(0), operands[1].squeeze(0) if self.shift else None
             mask = [False, True, self.shift]
             found = _normalisation_backward(grad_TBP, v_TBV, v_TBV.shape[-1:], mean_TB1, rstd_TB1, gain_V, shift_V, mask)[1:]
         else:
-            grads_TBV = (grad_TBP * (v_TBV - mean_TB1) * rstd_TB1, grad_TBP)
-            found = tuple(sum_rows(grad_TBV) for grad_TBV in grads_TBV)
+            found = sum_rows(grad_TBP * seen[0]), sum_rows(grad_TBP)
         for total, part in zip(sums, found, strict=False):
             total.add_(part)
 
@@ -337,6 +358,11 @@ def empty_steps(like_TB: Tensor, steps: int, size: int) -> Tensor:
 def stack_steps(steps: Sequence[Tensor]) -> Tensor:
     """Tensors of single steps, (B, H) or (N, B, H), in room as `empty_steps` makes it."""
     return torch.stack(list(steps)) if steps[0].dim() == 2 else torch.stack([step.mT for step in steps]).mT
+
+
+def copy_steps(x_TBV: Tensor) -> Tensor:
+    """The same steps in room as `empty_steps` makes it."""
+    return empty_steps(x_TBV, len(x_TBV), x_TBV.shape[-1]).copy_(x_TBV)
 
 
 def project_steps(x_TBI: Tensor, weight_GI: Tensor, bias_G: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """`rnnbench gc | db`: what the results take, and the ledger's database."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,10 +22,12 @@ from rnnbench.cli.options import (
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("gc")(gc)
-    group = typer.Typer(no_args_is_help=True, help="The ledger's database: its schema, and whether it is whole.")
+    group = typer.Typer(no_args_is_help=True, help="The ledger's database: its schema, whether it is whole, and sweeps that travel.")
     group.command("current")(current)
     group.command("upgrade")(upgrade)
     group.command("check")(check)
+    group.command("extract")(extract)
+    group.command("restore")(restore)
     app.add_typer(group, name="db")
 
 
@@ -104,6 +107,46 @@ def check(home: HomeOption = None, db: DbOption = None) -> None:
     output().print("damaged: restore a backup" if problems else "whole", markup=False)
     if problems:
         raise typer.Exit(1)
+
+
+def extract(
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    to: Annotated[Path, typer.Option("--to", help="The folder; it is made.")],
+    home: HomeOption = None,
+    db: DbOption = None,
+) -> None:
+    """Write sweeps as Parquet files: all that their reports are made of, for another machine or a repository. No models.
+
+    Example: rnnbench db extract lstm --to lstm_extract
+    """
+    from rnnbench.ledger.engine import open_engine
+    from rnnbench.ledger.extract import extract as write
+
+    engine = open_engine(_url(home, db))
+    count = write(engine, names, to)
+    engine.dispose()
+    output().print(f"{count} trials in {to}; read them back with: {command()} db restore {to} --home HOME", markup=False, soft_wrap=True)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `db extract` wrote.")],
+    home: HomeOption = None,
+    db: DbOption = None,
+) -> None:
+    """Add the sweeps of an extract to a ledger, so that every command that reads results works on them.
+
+    Example: rnnbench db restore lstm_extract --home elsewhere
+    """
+    from rnnbench.ledger.engine import open_engine
+    from rnnbench.ledger.extract import restore as read
+
+    place = home_at(home)
+    place.path.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(db or place.ledger_url)
+    names = read(folder, engine)
+    engine.dispose()
+    words = f"{', '.join(names)}: {command()} report {' '.join(names)}{home_flag(place)}"
+    output().print(words, markup=False, soft_wrap=True)
 
 
 def _url(home: str | None, db: str | None) -> str:

@@ -20,9 +20,11 @@ SCHEMA = "0004"
 BUSY_TIMEOUT_S = 30
 
 
-def open_engine(url: str, *, upgrade: bool = True) -> Engine:
+def open_engine(url: str, *, upgrade: bool = True, schema: str = SCHEMA) -> Engine:
     """An engine on a database at the current schema; creates or upgrades it, after a backup where it is SQLite.
 
+    Args:
+        schema: Another one for a database that is created, to be upgraded later.
     Raises:
         LedgerError: no such kind of database, it cannot be opened, lies on a network file system, or its schema is newer
             than this program.
@@ -37,7 +39,7 @@ def open_engine(url: str, *, upgrade: bool = True) -> Engine:
         _tune_sqlite(engine)
     try:
         if upgrade:
-            _migrate(engine, Path(parsed.database) if engine.dialect.name == "sqlite" and parsed.database else None)
+            _migrate(engine, Path(parsed.database) if engine.dialect.name == "sqlite" and parsed.database else None, schema)
     except DBAPIError as error:
         raise LedgerError(f"the ledger {parsed.render_as_string()} cannot be opened: {str(error.orig).strip()}") from error
     return engine
@@ -107,13 +109,13 @@ def _schema(connection: Connection) -> str | None:
     return found
 
 
-def _migrate(engine: Engine, file: Path | None) -> None:
+def _migrate(engine: Engine, file: Path | None, schema: str) -> None:
     # One transaction that holds the write lock from its start: of two processes, the second finds the work done.
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7266622)")
         current = _schema(connection)
-        if current == SCHEMA:
+        if current == schema:
             return
         from alembic import command
         from alembic.config import Config
@@ -123,14 +125,15 @@ def _migrate(engine: Engine, file: Path | None) -> None:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         scripts = ScriptDirectory.from_config(config)
         assert scripts.get_current_head() == SCHEMA, "a migration was added, and SCHEMA left behind"
-        if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        known = {script.revision for script in scripts.walk_revisions()}
+        if unknown := {current or schema, schema} - known:
             raise LedgerError(
-                f"the ledger has schema {current}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db"
+                f"the ledger has schema {min(unknown)}, newer than this rnnbench; install a newer rnnbench, or use another --home or --db"
             )
         if current is not None and file is not None:
             _back_up(file, file.with_suffix(f".schema-{current}.backup"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, schema)
         failpoint("ledger.upgrading")
 
 

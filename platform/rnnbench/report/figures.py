@@ -22,6 +22,7 @@ from rnnbench.report.slices import draw_slices
 from rnnbench.report.steadiness_figure import draw_orders
 from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, is_crowd, label_ends, mark_log, marker_of
 from rnnbench.report.tables import Comparison, sign_of, value
+from rnnbench.report.tenth_figure import draw_tenths
 from rnnbench.report.tradeoffs import draw_tradeoffs
 from rnnbench.report.words import axis_title
 
@@ -43,6 +44,7 @@ def draw_figures(comparison: Comparison, epochs: Epochs, scales: Mapping[str, Sc
         searched = searched_parameters(comparison)
         pictures += [draw_slices(comparison, searched, scales, prefix)] if searched else []
         maybe = [
+            draw_tenths(comparison, prefix),
             draw_parallel(comparison, found.importances, scales, prefix),
             draw_divergence(found.spots, scales, prefix),
             draw_orders(found.trial_orders, found.cell_order, prefix),

@@ -7,6 +7,7 @@ from typing import Any
 from rnnbench.report.curves import Epochs
 from rnnbench.report.divergence import Share, Spots, find_shares, find_spots
 from rnnbench.report.importance import Importance, Scale, find_importance, why_not
+from rnnbench.report.pairs import Pair, find_pairs
 from rnnbench.report.steadiness import Order, Steadiness, find_steadiness, order_cells, order_trials, settled_after
 from rnnbench.report.tables import Comparison, Summary
 
@@ -26,6 +27,7 @@ class Findings:
     steadiness: Mapping[str, Steadiness]
     trial_orders: Mapping[str, Order]
     cell_order: Order | None
+    pairs: Sequence[Pair]
 
 
 def find_out(comparison: Comparison, epochs: Epochs, scales: Mapping[str, Scale]) -> Findings:
@@ -40,6 +42,7 @@ def find_out(comparison: Comparison, epochs: Epochs, scales: Mapping[str, Scale]
         {row.cell: find_steadiness(row, epochs) for row in rows},
         orders,
         order_cells(comparison, epochs),
+        find_pairs(comparison),
     )
 
 

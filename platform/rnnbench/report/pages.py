@@ -19,6 +19,7 @@ from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
 from rnnbench.report.importance import LEAST_TRIALS, find_scales
+from rnnbench.report.pairs import LEAST_OF_TENTH
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
 from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
@@ -91,6 +92,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "steady_limits": {"explodes": EXPLODES, "epochs": LEAST_EPOCHS},
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
+        "least_of_tenth": LEAST_OF_TENTH,
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()

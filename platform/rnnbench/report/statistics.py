@@ -99,36 +99,60 @@ def t_interval(values: Sequence[float]) -> Interval | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """Welch's test between two groups: difference of the means, its 95 % interval, p-value before and after Holm."""
+    """Welch's test between two groups: difference of the means, its 95 % interval, p-value as it is and after Holm and Bonferroni."""
 
     value: float
     low: float
     high: float
     p: float
     p_holm: float
+    p_bonferroni: float
 
 
 def welch_against(best: Sequence[float], others: Sequence[Sequence[float]]) -> list[Difference | None]:
-    """Welch's t-test of one group against each of the others, p corrected by Holm; None where a group has under two values.
+    """Welch's t-test of one group against each of the others; see `welch_pairs`."""
+    return welch_pairs([(best, other) for other in others])
+
+
+def welch_pairs(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Difference | None]:
+    """Welch's t-test of each pair of groups, first minus second, p corrected for all of them; None where a group has under two values.
 
     Where both groups have no spread at all the test has no meaning and the answer is None too.
     """
+    if not pairs:
+        return []
     from scipy import stats
 
     tests = []
-    for other in others:
-        usable = len(best) > 1 and len(other) > 1 and (np.ptp(best) > 0 or np.ptp(other) > 0)
-        tests.append(stats.ttest_ind(best, other, equal_var=False) if usable else None)
-    corrected = iter(holm([float(test.pvalue) for test in tests if test is not None]))
+    for one, other in pairs:
+        usable = len(one) > 1 and len(other) > 1 and (np.ptp(one) > 0 or np.ptp(other) > 0)
+        tests.append(stats.ttest_ind(one, other, equal_var=False) if usable else None)
+    p_values = [float(test.pvalue) for test in tests if test is not None]
+    corrected = iter(holm(p_values))
     found: list[Difference | None] = []
-    for test, other in zip(tests, others, strict=True):
+    for test, (one, other) in zip(tests, pairs, strict=True):
         if test is None:
             found.append(None)
             continue
         low, high = test.confidence_interval(CONFIDENCE)
-        value = float(np.mean(best)) - float(np.mean(other))
-        found.append(Difference(value, float(low), float(high), float(test.pvalue), next(corrected)))
+        value, p = float(np.mean(one)) - float(np.mean(other)), float(test.pvalue)
+        found.append(Difference(value, float(low), float(high), p, next(corrected), min(1.0, p * len(p_values))))
     return found
+
+
+def hedges_g(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Difference of the means in pooled standard deviations, without the bias of small samples; None where nothing varies or is too few.
+
+    Source: Hedges 1981, with the exact correction gamma(f / 2) / (sqrt(f / 2) gamma((f - 1) / 2)), f = n + m - 2.
+    """
+    freedom = len(one) + len(other) - 2
+    if min(len(one), len(other)) < 2:
+        return None
+    squares = (len(one) - 1) * float(np.var(one, ddof=1)) + (len(other) - 1) * float(np.var(other, ddof=1))
+    if squares == 0:
+        return None
+    correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
+    return correction * (float(np.mean(one)) - float(np.mean(other))) / math.sqrt(squares / freedom)
 
 
 def seeds_needed(one: Sequence[float], other: Sequence[float], alpha: float = 0.05, power: float = 0.8) -> int | None:

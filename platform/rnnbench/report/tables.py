@@ -39,6 +39,8 @@ class Summary:
         test: Mean test value of the winner with its interval; None below two seeds.
         budget: Expected best validation value of smaller searches; None where the trials are no independent draws, or too few.
         adaptive: Whether draws followed from results.
+        independent: Whether the search trials are independent draws from one distribution: of a random search, each drawn once, none
+            stopped early.
     """
 
     task: TaskCard
@@ -55,6 +57,7 @@ class Summary:
     test: Interval | None
     budget: Curve | None = None
     adaptive: bool = False
+    independent: bool = False
 
     @cached_property
     def completed(self) -> list[TrialRecord]:
@@ -206,7 +209,7 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
         for cell, trials in cells.items():
             held_by = tuple(sweeps[place, cell])
             row = _summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
-            rows.append(_with_budget(row) if dependent.isdisjoint(held_by) else row)
+            rows.append(_with_budget(replace(row, independent=dependent.isdisjoint(held_by) and not row.num_stopped)))
         every = [trial for trials in cells.values() for trial in trials.values()]
         found.append(_mark_unsolved(_compare(rows, place, every), every))
     return found
@@ -245,7 +248,7 @@ def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[Tr
 
 def _with_budget(row: Summary) -> Summary:
     """The summary of independent draws with what smaller searches would have found."""
-    if row.median is None or row.counts[Status.FAILED] or row.counts[Status.DIVERGED]:
+    if not row.independent or row.median is None or row.counts[Status.FAILED] or row.counts[Status.DIVERGED]:
         return row  # without the draws that were lost, the others would flatter
     values = [value(trial) for trial in row.completed]
     walls = [trial.wall_s for trial in row.completed if trial.wall_s is not None]

@@ -65,18 +65,21 @@ def test_frames_have_a_row_a_trial_and_a_row_an_epoch() -> None:
     assert trial_frame([]).empty
 
 
-def test_the_latex_table_has_a_line_a_cell_and_escapes_what_it_shows(tmp_path: Path) -> None:
+def test_the_latex_tables_have_a_line_a_cell_and_a_pair_and_escape_what_they_show(tmp_path: Path) -> None:
     odd = [replace(one, spec=replace(one.spec, cell="50%_of{\\it}~^$#&")) for one in LSTM]
     files = write_report([study([*GRU, *odd])], tmp_path)
     text = files.latex.read_text()
     (comparison,) = json.loads(files.json.read_text())["comparisons"]
     lines = [line.split(" & ") for line in text.splitlines() if line.endswith("\\\\") and "Interval" not in line]
-    assert [line[0] for line in lines] == ["gru", r"50\%\_of\{\textbackslash{}it\}\textasciitilde{}\textasciicircum{}\$\#\&"]
+    shown = r"50\%\_of\{\textbackslash{}it\}\textasciitilde{}\textasciicircum{}\$\#\&"
+    *lines, pair = lines
+    assert pair[:3] == ["gru", shown, "seeds"]
+    assert [line[0] for line in lines] == ["gru", shown]
     assert [line[1] for line in lines] == ["0.91", "0.9067"]
     assert {len(line) for line in lines} == {6}
     p = comparison["cells"][1]["leader_minus_this"]["p_holm"]
     assert float(lines[1][3]) == round(p, 4)
-    assert text.count("\\begin{table}") == text.count("\\end{table}") == 1
+    assert text.count("\\begin{table}") == text.count("\\end{table}") == 2
 
 
 def test_columns_are_written_as_pyarrow_itself_would_write_them() -> None:
