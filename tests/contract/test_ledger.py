@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import JSON, DateTime, column, insert, table
 
 from rnnbench.base.errors import PlanChangedError, UnknownNameError
+from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.leases import Holder
 from rnnbench.ledger.records import EpochRecord, LaneStanding, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
@@ -291,3 +293,23 @@ def test_a_turn_is_one_processs_at_a_time(ledger: Ledger, database_url: str) -> 
             assert (first, second, third) == (True, False, True)
         with other.turn("mirror") as again:
             assert again
+
+
+def test_slots_of_the_schema_before_data_sets_were_named_are_upgraded(database_url: str) -> None:
+    old = open_engine(database_url, schema="0003")
+    entries = [{"name": "adding", "data": "generated"}, {"name": "forecasting", "data": {"path": "/some/place/mine.csv"}}]
+    with old.begin() as connection:
+        typed = column("settings", JSON), column("environment", JSON), column("created_at", DateTime(True))
+        sweeps = table("sweeps", *map(column, ("name", "path", "text", "session_s")), *typed)
+        row = {"name": "one", "path": "", "text": "", "session_s": 0.0, "environment": {}, "created_at": START}
+        connection.execute(insert(sweeps).values(**row, settings={"name": "one", "task": entries, "replicates": 1}))
+        slots = table("slots", *map(column, ("sweep", "position", "task", "cell", "draw")), column("evidence", JSON(none_as_null=True)))
+        drawn = {"sweep": "one", "cell": "lstm", "position": 0, "task": "adding", "draw": 0, "evidence": {"seen": []}}
+        connection.execute(insert(slots).values(**drawn))
+        connection.execute(insert(slots).values(**{**drawn, "position": 1, "task": "forecasting", "draw": 1, "evidence": None}))
+    old.dispose()
+    with Ledger.open(database_url) as ledger:
+        assert [(slot.lane, slot.draw, slot.evidence) for slot in ledger.slots("one")] == [
+            (("adding", "generated", "lstm"), 0, {"seen": []}),
+            (("forecasting", "path:mine.csv", "lstm"), 1, None),
+        ]
