@@ -31,8 +31,9 @@ HEAD = """# Results
 What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by
 `python benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by
 validation was trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 %
-interval (Student's t). The floor is what a method without a recurrent network reaches on the test split (from the task's card, in the
-card's metric), the bar what this project asks of itself. Seconds are the whole command's, all cells together.
+interval (Student's t). The floor is what a method without a recurrent network reaches on the test split, in the card's metric: the best of
+those that the sweep computed beside its confirmed trials, else the task card's. The bar is what this project asks of itself. Seconds are
+the whole command's, all cells together.
 
 """
 
@@ -87,19 +88,31 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
                 "seconds_a_trial": statistics.median(trial.wall_s or 0.0 for trial in winner),
             }
         )
+    measured = {name: level for trial in trials for name, level in (trial.outcome.get("test_baselines") or {}).items()}
+    if split == "test" and row["metric"] == get_task(task).metric.name and measured:
+        row = {**row, "baselines": measured}
     found = {**row, "task": task, "data": trials[0].spec.data, "seconds": record.session_s, "cells": cells, "machine": machine()}
     return found | {"revision": record.environment.get("revision"), "fingerprint": trials[0].spec.data_fingerprint}
 
 
+def floor_of(row: dict[str, Any]) -> tuple[float, str] | None:
+    """What test values have to be better than, and whose it is: the best baseline that the sweep computed, else the card's floor."""
+    card = get_task(row["task"])
+    if row.get("baselines"):
+        pick = max if row["better"] == "max" else min
+        name, level = pick(row["baselines"].items(), key=lambda item: item[1])
+        return level, name
+    floor = card.data[row["data"]].floor if row["data"] in card.data else None
+    return (floor.value, floor.baseline) if floor and card.metric.name == row["metric"] else None
+
+
 def verdict(row: dict[str, Any], value: float) -> str:
     """Whether a value meets the row's bar and its task's floor."""
-    sign = 1.0 if row["better"] == "max" else -1.0
-    card = get_task(row["task"])
-    floor = card.data[row["data"]].floor if row["data"] in card.data else None
+    sign, floor = 1.0 if row["better"] == "max" else -1.0, floor_of(row)
     words = []
     if "bar" in row:
         words.append("met" if sign * value >= sign * row["bar"] else "not met")
-    if floor is not None and card.metric.name == row["metric"] and sign * value <= sign * floor.value:
+    if floor is not None and sign * value <= sign * floor[0]:
         words.append("under the floor")
     return ", ".join(words) or "-"
 
@@ -108,9 +121,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     """The document."""
     lines = ["| sweep | task, data | cell | value | floor | bar | verdict | draws | weights | seconds |", f"|{'---|' * 10}"]
     for row in found.values():
-        card = get_task(row["task"])
-        floor = card.data[row["data"]].floor if row["data"] in card.data else None
-        shown = f"{floor.value:g} ({floor.baseline})" if floor and card.metric.name == row["metric"] else "-"
+        floor = floor_of(row)
+        shown = f"{floor[0]:.6g} ({floor[1]})" if floor else "-"
         sign = -1.0 if row["better"] == "max" else 1.0
         for place, cell in enumerate(sorted(row["cells"], key=lambda one: sign * one["value"])):
             first = place == 0

@@ -52,7 +52,7 @@ class Module(TaskModule):
         return {"accuracy": totals["right"] / totals["rows"], "loss": totals["loss"] / totals["rows"]}
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation accuracy of always saying the commonest class."""
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Accuracy, on a split, of always saying the commonest class."""
     commonest = data.splits["train"].targets.bincount().argmax()
-    return {"majority class": float((data.splits["validation"].targets == commonest).double().mean())}
+    return {"majority class": float((data.splits[split].targets == commonest).double().mean())}

@@ -68,7 +68,7 @@ class Module(SymbolModule):
         return examine_lengths(self, "accuracy", read_data({}, "generated", trained, ("test",)).splits["test"], split)
 
 
-def baselines(data: TaskData) -> dict[str, float]:
+def baselines(data: TaskData, split: str) -> dict[str, float]:
     """Closed forms: one of all values, and one of the values that stand in the sequence, whatever their keys."""
     names = ("memoryless", "a value of the sequence")
     return {name: float(level) for name in names if isinstance(level := data.facts[name], float)}

@@ -99,17 +99,17 @@ class Module(SymbolModule):
         return known, every
 
 
-def baselines(data: TaskData) -> dict[str, float]:
+def baselines(data: TaskData, split: str) -> dict[str, float]:
     """The closed form, and the counted successors of each bracket: of the closing ones it always has the commonest, if that is enough."""
     level = data.facts["memoryless"]
     assert isinstance(level, float), "read_data wrote it"
-    train, validation = data.splits["train"], data.splits["validation"]
+    train, judged = data.splits["train"], data.splits[split]
     counts_SC = torch.ones(data.input_size, data.output_size)
     is_step_NT = train.mask()
     places = train.inputs[is_step_NT], train.targets[..., 0][is_step_NT]
     counts_SC.index_put_(places, torch.ones(len(places[0])), accumulate=True)
-    scores_NTC = counts_SC.log()[validation.inputs]
-    _, due_NT, ago_NT = validation.targets.unbind(2)
+    scores_NTC = counts_SC.log()[judged.inputs]
+    _, due_NT, ago_NT = judged.targets.unbind(2)
     is_far_NT = (due_NT != NOTHING) & (ago_NT > 0)
     known = (_is_known(scores_NTC, due_NT) & is_far_NT).sum() / is_far_NT.sum()
     return {"memoryless": level, "counted successors of the last bracket": float(known)}

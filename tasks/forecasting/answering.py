@@ -17,9 +17,12 @@ from rnnbench.task.answers import Answer, Curve, Plot, Question
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.task.series import NONE, Columns, Series, read_series, regular
 from rnnbench.task.times import show_time, step_of, times_after
-from rnnbench_tasks.forecasting.module import Module, Units
-from rnnbench_tasks.forecasting.preparation import Encoded, Preparation, Scale, calendar_features, encode, learn_scale
+from rnnbench_tasks.forecasting.module import Module
+from rnnbench_tasks.forecasting.preparation import Encoded, Preparation, encode
+from rnnbench_tasks.forecasting.scales import Scale, learn_scale
+from rnnbench_tasks.forecasting.seasons import calendar_features
 from rnnbench_tasks.forecasting.settings import MEDIAN, Settings
+from rnnbench_tasks.forecasting.units import Units
 
 # Windows of the past that a plot shows before the forecast.
 PAST_WINDOWS = 2

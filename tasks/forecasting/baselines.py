@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnbench.task.module import Batch, TaskData
-from rnnbench_tasks.forecasting.module import Units
 from rnnbench_tasks.forecasting.preparation import Preparation, preparation_of
+from rnnbench_tasks.forecasting.units import Units
 from rnnbench_tasks.forecasting.windows import Asked, unpack
 
 Forecast = Callable[[Asked], Tensor]
@@ -25,16 +25,16 @@ HELD_OUT = 0.2
 _ROWS = 2048
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation error, in the card's metric, of each simple forecast."""
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Error on a split, in the card's metric, of each simple forecast."""
     preparation = preparation_of(data.preparation)
     units = Units(preparation, "none")
-    validation = data.splits["validation"]
+    judged = data.splits[split]
     forecasts: dict[str, Forecast] = {"persistence": _persistence, "drift": lambda asked: _drift(asked, units)}
     if preparation.season > 1:
         forecasts["seasonal naive"] = lambda asked: _seasonal(asked, preparation.season)
-    found = {name: _mean_squared_error(validation, forecast, units, preparation) for name, forecast in forecasts.items()}
-    return found | {"linear model of the window (ridge)": _ridge(data.splits["train"], validation, units, preparation)}
+    found = {name: _mean_squared_error(judged, forecast, units, preparation) for name, forecast in forecasts.items()}
+    return found | {"linear model of the window (ridge)": _ridge(data.splits["train"], judged, units, preparation)}
 
 
 def _mean_squared_error(split: Batch, forecast: Forecast, units: Units, preparation: Preparation) -> float:

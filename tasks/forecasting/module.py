@@ -13,50 +13,14 @@ from rnnbench.base.parameters import Value
 from rnnbench.cells.network import RecurrentNetwork
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench_tasks.forecasting.examination import examine
-from rnnbench_tasks.forecasting.preparation import Preparation, preparation_of
+from rnnbench_tasks.forecasting.measures import mean_errors, sum_errors
+from rnnbench_tasks.forecasting.preparation import preparation_of
 from rnnbench_tasks.forecasting.settings import MEDIAN, get_settings
+from rnnbench_tasks.forecasting.units import Units
 from rnnbench_tasks.forecasting.windows import Asked, unpack
 
 # Added to a window's variance, so that a flat window does not divide by zero; as in Kim et al. 2022 (RevIN).
 _EPSILON = 1e-5
-
-
-class Units(torch.nn.Module):
-    """The scales of all series as tensors: from the network's units to each target's own.
-
-    Attributes:
-        centre, spread: (series, K), of transformed targets.
-        deviation, naive, first: (series, K), in the targets' own units.
-    """
-
-    centre: Tensor
-    spread: Tensor
-    deviation: Tensor
-    naive: Tensor
-    first: Tensor
-
-    def __init__(self, preparation: Preparation, transform: str) -> None:
-        super().__init__()
-        self.transform = transform
-        for name in ("centre", "spread", "deviation", "naive", "first"):
-            rows = [list(getattr(scale, name))[: preparation.num_targets] for scale in preparation.scales.values()]
-            self.register_buffer(name, torch.tensor(rows, dtype=torch.float64), persistent=False)
-
-    def undo(self, predicted_NHKQ: Tensor, last_NK: Tensor, series_N: Tensor) -> Tensor:
-        """Forecasts in the targets' own units, in float64.
-
-        Args:
-            last_NK: The last known values.
-        """
-        centre_N1K1, spread_N1K1 = self.centre[series_N][:, None, :, None], self.spread[series_N][:, None, :, None]
-        predicted_NHKQ = predicted_NHKQ.double() * spread_N1K1
-        if self.transform in ("none", "log"):
-            level_NHKQ = predicted_NHKQ + centre_N1K1
-            return level_NHKQ.exp() if self.transform == "log" else level_NHKQ
-        steps_H11 = torch.arange(1, predicted_NHKQ.shape[1] + 1, device=predicted_NHKQ.device)[:, None, None]
-        change_NHKQ = predicted_NHKQ + centre_N1K1 * steps_H11
-        last_N1K1 = last_NK.double()[:, None, :, None]
-        return last_N1K1 * change_NHKQ.exp() if self.transform == "log_difference" else last_N1K1 + change_NHKQ
 
 
 class Module(TaskModule):
@@ -116,37 +80,12 @@ class Module(TaskModule):
         asked = unpack(batch.targets, self.num_targets)
         losses_NHK, weights_NHK = self._losses(outputs.double(), asked)
         found_NHKQ = self.to_units(outputs, asked)
-        level_NHK, error_NHK = asked.level_NSK[:, 1:], self.point(found_NHKQ) - asked.level_NSK[:, 1:]
-        scaled_NHK = error_NHK / self.units.deviation[asked.series_N].unsqueeze(1)
-        size_NHK = level_NHK.abs() + self.point(found_NHKQ).abs()
-        found = {
-            "loss": losses_NHK,
-            "squared_scaled": scaled_NHK.square(),
-            "absolute_scaled": scaled_NHK.abs(),
-            "squared": error_NHK.square(),
-            "absolute": error_NHK.abs(),
-            # 0 where both are 0.
-            "symmetric": torch.where(size_NHK > 0, 200 * error_NHK.abs() / size_NHK.clamp(min=torch.finfo(size_NHK.dtype).tiny), 0.0),
-        }
-        if self.has_mase:
-            found["mase"] = error_NHK.abs() / self.units.naive[asked.series_N].unsqueeze(1)
-        if self.settings.has_quantiles:
-            found["covered"] = ((found_NHKQ[..., 0] <= level_NHK) & (level_NHK <= found_NHKQ[..., -1])).double()
-        totals = {name: (values_NHK * weights_NHK).sum() for name, values_NHK in found.items()}
-        return totals | {"count": weights_NHK.sum()}
+        errors = sum_errors(found_NHKQ, self.point(found_NHKQ), asked, self.units, has_mase=self.has_mase)
+        return errors | {"loss": (losses_NHK * weights_NHK).sum()}
 
     def metrics(self, totals: Mapping[str, float]) -> dict[str, float]:
         """Errors in standard deviations (mse, mae) and in the targets' own units (rmse, mae_units), smape in percent, mase, loss."""
-        mean = {name: total / totals["count"] for name, total in totals.items()}
-        found = {
-            "mse": mean["squared_scaled"],
-            "mae": mean["absolute_scaled"],
-            "rmse": mean["squared"] ** 0.5,
-            "mae_units": mean["absolute"],
-        }
-        found |= {"smape": mean["symmetric"], "loss": mean["loss"]}
-        found |= {"mase": mean["mase"]} if "mase" in mean else {}
-        return found | ({"coverage": mean["covered"]} if "covered" in mean else {})
+        return mean_errors(totals)
 
     def examine(self, split: Batch) -> dict[str, Plain]:
         """Errors by step, column and series, coverage, and whether the forecasts beat persistence."""

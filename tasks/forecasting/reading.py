@@ -15,8 +15,10 @@ from rnnbench.task.module import TaskData
 from rnnbench.task.series import NONE, Series, Table, read_series, regular
 from rnnbench.task.times import Step
 from rnnbench_tasks.forecasting.generated import draw_lorenz, draw_mackey_glass
-from rnnbench_tasks.forecasting.preparation import Preparation, encode, learn_scale
-from rnnbench_tasks.forecasting.settings import Settings, calendar_of, get_settings, season_of
+from rnnbench_tasks.forecasting.preparation import Preparation, encode
+from rnnbench_tasks.forecasting.scales import learn_scale
+from rnnbench_tasks.forecasting.seasons import calendar_of, season_of
+from rnnbench_tasks.forecasting.settings import Settings, get_settings
 from rnnbench_tasks.forecasting.windows import SPLITS, Borders, build_split, find_borders, find_ends
 
 _GENERATED = {"mackey_glass": (draw_mackey_glass, ("x",)), "lorenz": (draw_lorenz, ("x", "y", "z"))}
@@ -92,7 +94,7 @@ def read_source(files: Mapping[str, Path], data: str, settings: Settings) -> Sou
             )
     step = next(iter(steps))
     inserted = sum(map(len, series)) - sum(map(len, table.series))
-    return Source(replace(table, series=series), inserted, find_borders(series, settings, data), step, season_of(settings, step))
+    return Source(replace(table, series=series), inserted, find_borders(series, settings, data), step, season_of(settings.season, step))
 
 
 def prepare(source: Source, settings: Settings) -> Preparation:
@@ -117,7 +119,7 @@ def prepare(source: Source, settings: Settings) -> Preparation:
         columns=list(columns),
         num_targets=table.num_targets,
         masked=masked,
-        calendar=list(calendar_of(settings, source.step, has_dates=has_dates)),
+        calendar=list(calendar_of(settings.calendar, source.step, has_dates=has_dates)),
         window=settings.window,
         season=source.season,
         transform=settings.transform,

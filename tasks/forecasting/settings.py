@@ -7,12 +7,11 @@ from typing import Any, Literal
 from rnnbench.base.errors import ParameterError
 from rnnbench.base.parameters import Value
 from rnnbench.task.series import AUTO, NONE, Columns, Gaps, split_names
-from rnnbench.task.times import Step
+from rnnbench_tasks.forecasting.seasons import read_calendar
 
 Residual = Literal["none", "last", "season", "linear"]
 Transform = Literal["none", "log", "difference", "log_difference"]
 
-CALENDAR = ("hour", "weekday", "month", "yearday")
 MEDIAN = 0.5
 SHARES = {"validation": 0.1, "test": 0.2}
 
@@ -28,8 +27,6 @@ KNOWN = {
 }
 # Rows of train, validation and test: 12, 4 and 4 months of 30 days, as in Zhou et al. 2021, arXiv:2012.07436; later rows are not used.
 OFFICIAL = {"etth1": (8640, 2880, 2880)}
-
-_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def get_settings(parameters: Mapping[str, Value], data: str) -> Settings:
         loss=get("task.loss") or "squared",
         quantiles=_quantiles(str(get("task.quantiles"))) if _asks_quantiles(parameters) else (MEDIAN,),
     )
-    _calendar(settings.calendar)
+    read_calendar(settings.calendar)
     validation, test = shares(settings)
     if validation + test >= 1:
         raise ParameterError(f"data.validation_share {validation:g} and data.test_share {test:g} leave nothing to train on")
@@ -144,54 +141,8 @@ def shares(settings: Settings) -> tuple[float, float]:
     return SHARES["validation"] if validation is None else validation, SHARES["test"] if test is None else test
 
 
-def calendar_of(settings: Settings, step: Step | None, *, has_dates: bool) -> tuple[str, ...]:
-    """The calendar features that a series gets; with `auto` those that change from row to row and not from year to year.
-
-    Raises:
-        ParameterError: it has no dates.
-    """
-    asked = _calendar(settings.calendar)
-    if not asked:
-        return ()
-    if not has_dates or step is None:
-        if settings.calendar == AUTO:
-            return ()
-        raise ParameterError(f"data.calendar is {settings.calendar}, but the data has no column of dates; set it to none")
-    if settings.calendar != AUTO:
-        return asked
-    if step.unit in ("months", "month ends"):
-        return ("month",) if step.size < 12 else ()
-    size = _DAY_US if step.unit == "business days" else step.size
-    bounds = {"hour": _DAY_US, "weekday": 7 * _DAY_US, "yearday": 180 * _DAY_US}
-    return tuple(name for name, bound in bounds.items() if size < bound)
-
-
-def season_of(settings: Settings, step: Step | None) -> int:
-    """Steps of a season: as set, else 24 for hourly rows, 12 for monthly, 4 for quarterly and 1 for others.
-
-    Source: the M4 competition's frequencies, Makridakis et al. 2020, doi:10.1016/j.ijforecast.2019.04.014.
-    """
-    if settings.season is not None:
-        return settings.season
-    if step is not None and step.unit in ("months", "month ends") and 12 % step.size == 0:
-        return int(12 / step.size)
-    if step is not None and step.unit == "microseconds" and step.size == _DAY_US / 24:
-        return 24
-    return 1
-
-
 def _asks_quantiles(parameters: Mapping[str, Value]) -> bool:
     return parameters.get("task.decoding") == "direct" and parameters.get("task.output") == "quantiles"
-
-
-def _calendar(text: str) -> tuple[str, ...]:
-    if text == NONE:
-        return ()
-    names = CALENDAR if text == AUTO else tuple(split_names(text))
-    for name in names:
-        if name not in CALENDAR:
-            raise ParameterError(f"data.calendar is '{text}', must be auto, none, or some of {', '.join(CALENDAR)} with commas between")
-    return names
 
 
 def _quantiles(text: str) -> tuple[float, ...]:

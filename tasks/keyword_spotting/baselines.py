@@ -18,16 +18,16 @@ from rnnbench.task.sound_module import EVALUATION_ROWS, kept_features
 BASELINE_ROWS = 10_000
 
 
-def find_baselines(data: TaskData) -> dict[str, float]:
-    """Validation accuracy of the commonest class, of the nearest class mean, and of logistic regression."""
-    train, validation = data.splits["train"], data.splits["validation"]
+def find_baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Accuracy, on a split, of the commonest class, of the nearest class mean, and of logistic regression."""
+    train, judged = data.splits["train"], data.splits[split]
     features = kept_features(data.preparation)
-    truth = validation.targets.numpy()
+    truth = judged.targets.numpy()
     found = {"majority class": float((truth == int(train.targets.bincount().argmax())).mean())}
     part = train.rows(torch.arange(min(len(train), BASELINE_ROWS)))
     seen, known = summarise(features, part), part.targets.numpy()
     if len(set(known)) > 1:
-        asked = summarise(features, validation)
+        asked = summarise(features, judged)
         for name, model in (("nearest class mean", NearestCentroid()), ("logistic regression", LogisticRegression(max_iter=1000))):
             scaled = make_pipeline(StandardScaler(), model)
             scaled.fit(seen, known)

@@ -32,7 +32,7 @@ def list_clips(files: Mapping[str, Path], data: str, parameters: Mapping[str, Va
         sounds = SoundFiles(files)
         return sounds, _commands(sounds)
     sounds = own_sounds(files)
-    clips = read_manifest(sounds, parameters, "data.label_column")
+    clips = read_manifest(sounds, data, parameters, "data.label_column")
     return sounds, read_class_folders(sounds) if clips is None else clips
 
 

@@ -17,8 +17,8 @@ Tokens = NDArray[np.int64]
 Chances = NDArray[np.float64]
 
 
-def count_baselines(data: TaskData) -> dict[str, float]:
-    """Nats per token of the validation text, for models counted on the training text.
+def count_baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Nats per token of a split's text, for models counted on the training text.
 
     Returns:
         unigram: (c(w) + 1) / (F + V).
@@ -28,7 +28,7 @@ def count_baselines(data: TaskData) -> dict[str, float]:
             Source: Chen and Goodman 1999, Computer Speech and Language 13, 359-394.
     """
     before, after = _pairs(cast(Windows, data.splits["train"]))
-    last, following = _pairs(cast(Windows, data.splits["validation"]))
+    last, following = _pairs(cast(Windows, data.splits[split]))
     size = data.output_size
     unigram_V = (np.bincount(after, minlength=size) + 1) / (len(after) + size)
     pairs, counts = np.unique(before * size + after, return_counts=True)

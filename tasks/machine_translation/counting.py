@@ -10,13 +10,13 @@ from rnnbench.task.module import Batch, TaskData
 Numbers = NDArray[np.int64]
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation nats per target token of a unigram model with one added count, and of an interpolated bigram model.
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Nats per target token, on a split, of a unigram model with one added count, and of an interpolated bigram model.
 
     Source: Witten and Bell 1991 (a history of n tokens with t different successors gives t / (n + t) to the unigram).
     """
     before_M, after_M = _bigrams(data.splits["train"])
-    seen_before_M, seen_after_M = _bigrams(data.splits["validation"])
+    seen_before_M, seen_after_M = _bigrams(data.splits[split])
     size = data.output_size
     single_V = np.bincount(after_M, minlength=size) + 1.0
     single_V /= single_V.sum()

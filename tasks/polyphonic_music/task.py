@@ -111,14 +111,14 @@ class Module(TaskModule):
         }
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation nats per frame of each key's frequency, and of each key given its own last value; both with one added count."""
-    train, validation = data.splits["train"], data.splits["validation"]
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Nats per frame, on a split, of each key's frequency, and of each key given its own last value; both with one added count."""
+    train, judged = data.splits["train"], data.splits[split]
     before_FK, after_FK = train.inputs[train.mask()].float(), train.targets[train.mask()].float()
     share_K = (after_FK.sum(0) + 1) / (len(after_FK) + 2)
     on_K = ((before_FK * after_FK).sum(0) + 1) / (before_FK.sum(0) + 2)
     off_K = (((1 - before_FK) * after_FK).sum(0) + 1) / ((1 - before_FK).sum(0) + 2)
-    last_FK, next_FK = validation.inputs[validation.mask()], validation.targets[validation.mask()]
+    last_FK, next_FK = judged.inputs[judged.mask()], judged.targets[judged.mask()]
     return {
         "key frequency": _nats(share_K.expand(next_FK.shape), next_FK),
         "each key given its own last value": _nats(torch.where(last_FK > 0, on_K, off_K), next_FK),

@@ -67,10 +67,10 @@ class Module(SymbolModule):
         return examine_lengths(self, "accuracy", read_data({}, "generated", trained, ("test",)).splits["test"], split)
 
 
-def baselines(data: TaskData) -> dict[str, float]:
+def baselines(data: TaskData, split: str) -> dict[str, float]:
     """The closed form, and always giving the symbol that is commonest in training."""
     level = data.facts["memoryless"]
     assert isinstance(level, float), "read_data wrote it"
-    train, wanted = data.splits["train"].targets, data.splits["validation"].targets
+    train, wanted = data.splits["train"].targets, data.splits[split].targets
     commonest = train[train != NOTHING].bincount().argmax()
     return {"memoryless": level, "commonest symbol": float((wanted[wanted != NOTHING] == commonest).double().mean())}

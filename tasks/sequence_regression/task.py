@@ -150,13 +150,13 @@ class Module(TaskModule):
         return {"by_target": by_target, "points": points, "examples": examples}
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation error of the mean of the training targets, and of ridge regression on statistics that know no order."""
-    train, validation = data.splits["train"], data.splits["validation"]
-    truth = validation.targets.double().numpy()
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Error, on a split, of the mean of the training targets, and of ridge regression on statistics that know no order."""
+    train, judged = data.splits["train"], data.splits[split]
+    truth = judged.targets.double().numpy()
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
     model.fit(summarise(train), train.targets.double().numpy())
-    linear = np.square(model.predict(summarise(validation)) - truth).mean()
+    linear = np.square(model.predict(summarise(judged)) - truth).mean()
     return {
         "mean of the training targets": float(np.square(train.targets.double().mean().item() - truth).mean()),
         "ridge regression on mean, deviation, extremes and length": float(linear),

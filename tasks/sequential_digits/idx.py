@@ -3,31 +3,27 @@
 Source: http://yann.lecun.com/exdb/mnist/ (two zero bytes, 8 for unsigned bytes, the number of axes, each axis as a big-endian int32).
 """
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.base.errors import DataError
+from rnnbench.task.files import read_bytes
 
 
 def read_idx(path: Path, num_axes: int, *, num_rows: int | None = None, below: int = 256) -> NDArray[np.uint8]:
-    """An array of unsigned bytes from a gzip file.
+    """An array of unsigned bytes; of a gzip file where its name ends in .gz.
 
     Args:
         num_rows: How many rows it must have; None: any number above 0.
         below: Every value must be under this.
     Raises:
-        DataError: not gzip, truncated, another format, or another size than its header or `num_rows` says.
+        DataError: not gzip where it should be, truncated, another format, or another size than its header or `num_rows` says.
     """
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    content = read_bytes(path)
     header = 4 + 4 * num_axes
     if len(content) < header or content[:4] != bytes([0, 0, 8, num_axes]):
         raise DataError(f"{path}: not an idx file of unsigned bytes with {num_axes} axes; fetch it again")

@@ -82,7 +82,7 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> Ima
     Raises:
         DataError: another file, other sizes or values, or labels that are never trained.
     """
-    if any(name.endswith("-ubyte.gz") for name in files):
+    if any(name.removesuffix(".gz").endswith("-ubyte") for name in files):
         return read_mnist({Path(name).name: path for name, path in files.items()}, seed, splits)
     path = next(iter(files.values()))
     if len(files) != 1 or path.suffix != ".npz":
@@ -119,13 +119,18 @@ def _hold_out(whole: Labelled, seed: int, splits: Sequence[str]) -> dict[str, La
 
 
 def _read_part(files: Mapping[str, Path], part: str) -> Labelled:
-    names = f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"
-    for name in names:
-        if name not in files:
-            raise DataError(f"there is no {name} among the files")
-    pixels = read_idx(files[names[0]], 3)
-    labels = read_idx(files[names[1]], 1, num_rows=len(pixels), below=NUM_DIGITS)
+    images, labelled = (_find_idx(files, f"{part}-{name}") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+    pixels = read_idx(images, 3)
+    labels = read_idx(labelled, 1, num_rows=len(pixels), below=NUM_DIGITS)
     return Labelled((pixels / np.float32(255)).astype(np.float32), labels.astype(np.int64))
+
+
+def _find_idx(files: Mapping[str, Path], name: str) -> Path:
+    """A file as it is published, or unpacked."""
+    found = files.get(f"{name}.gz") or files.get(name)
+    if found is None:
+        raise DataError(f"there is no {name}.gz among the files")
+    return found
 
 
 def _read_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]], names: tuple[str, str], full: float) -> Labelled:

@@ -9,11 +9,11 @@ from rnnbench_tasks.speech_recognition.module import count_edits, error_rates
 from rnnbench_tasks.speech_recognition.units import Units
 
 
-def find_baselines(data: TaskData) -> dict[str, float]:
-    """Validation word error of silence, of the commonest transcript, and of the commonest word as often as transcripts have words."""
+def find_baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Word error, on a split, of silence, of the commonest transcript, and of the commonest word as often as transcripts have words."""
     kept: Any = data.preparation["units"]
     units = Units(kept["kind"], tuple(kept["units"]))
-    train, truths = (_texts(data.splits[name], units) for name in ("train", "validation"))
+    train, truths = (_texts(data.splits[name], units) for name in ("train", split))
     words = Counter(word for text in train for word in text.split())
     usual = median_low(len(text.split()) for text in train)
     guesses = {

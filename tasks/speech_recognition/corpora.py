@@ -34,7 +34,7 @@ def list_clips(files: Mapping[str, Path], data: str, parameters: Mapping[str, Va
         sounds = SoundFiles(files)
         return sounds, _an4(sounds, ".sph" if data == "an4" else SUFFIX)
     sounds = own_sounds(files)
-    clips = read_manifest(sounds, parameters, "data.text_column")
+    clips = read_manifest(sounds, data, parameters, "data.text_column")
     if clips is None:
         raise DataError(f"{sounds.where}: no manifest.csv or .jsonl in it, with the columns path and text")
     return sounds, clips

@@ -29,9 +29,9 @@ def answer(module: TaskModule, data: TaskData, question: Question) -> Answer:
     return answer_files(module, question)
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    """Validation word error of writing nothing, the commonest transcript, or the commonest word."""
-    return find_baselines(data)
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Word error, on a split, of writing nothing, the commonest transcript, or the commonest word."""
+    return find_baselines(data, split)
 
 
 def check_data(files: Mapping[str, Path], data: str, parameters: Mapping[str, Value]) -> list[str]:

@@ -19,19 +19,19 @@ PART_ROWS = 10_000
 Classes = NDArray[np.int64]
 
 
-def find_baselines(data: TaskData) -> dict[str, float]:
-    """Validation accuracy of both.
+def find_baselines(data: TaskData, split: str) -> dict[str, float]:
+    """Accuracy of both on a split.
 
     Words are those that the network gets: of texts that are cut, without rare tokens. Where it reads characters, there is also naive Bayes
     over one to three of them in a row, learned from at most PART_ROWS rows.
     """
-    train, validation = data.splits["train"], data.splits["validation"]
-    said, truth = train.targets.numpy(), validation.targets.numpy()
+    train, judged = data.splits["train"], data.splits[split]
+    said, truth = train.targets.numpy(), judged.targets.numpy()
     codec = Preparation.from_plain(data.preparation).codec
-    texts, tested = ([codec.decode(row) for row in _known_tokens(split)] for split in (train, validation))
+    texts, tested = ([codec.decode(row) for row in _known_tokens(part)] for part in (train, judged))
     commonest = train.targets.bincount().argmax()
     found = {
-        "majority class": float((validation.targets == commonest).double().mean()),
+        "majority class": float((judged.targets == commonest).double().mean()),
         "naive Bayes over words": naive_bayes(CountVectorizer(), texts, said, tested, truth),
     }
     if codec.to_plain()["kind"] == "char":

@@ -8,6 +8,8 @@ from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.sweep.executor import Executor, InlineExecutor
 from rnnbench.sweep.local_executor import LocalExecutor
 from rnnbench.sweep.ray_executor import RayExecutor
+from rnnbench.task.catalogue import get_task
+from rnnbench.task.load import load_task
 from tests.contract.sweeps import SMALL, run, table
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
@@ -57,6 +59,21 @@ def test_only_the_confirmed_winners_open_the_test_set(trials: list[TrialRecord])
     opened = [trial.spec.stage for trial in trials if trial.test_opened_at is not None]
     assert opened == ["confirm"] * 4
     assert all((trial.outcome["test"] is not None) == (trial.spec.stage == "confirm") for trial in trials)
+
+
+def test_one_trial_of_each_stage_computes_the_baselines_of_the_split_that_it_is_judged_on(trials: list[TrialRecord]) -> None:
+    for stage, name, other in (("search", "baselines", "test_baselines"), ("confirm", "test_baselines", "baselines")):
+        of_stage = [trial for trial in trials if trial.stage == stage]
+        assert [bool(trial.outcome[name]) for trial in of_stage] == [True] + [False] * 3
+        assert not any(trial.outcome[other] for trial in of_stage)
+    searched, confirmed = (next(trial for trial in trials if trial.stage == stage) for stage in ("search", "confirm"))
+    # The same images, read and judged here.
+    code, parameters = load_task("sequential_digits"), {one.name: one.default for one in get_task("sequential_digits").parameters}
+    data = code.read_data({}, "digits", parameters, ("train", "validation", "test"))
+    expected = {split: code.baselines(data, split) for split in ("validation", "test")}
+    assert expected["validation"]["logistic regression"] != expected["test"]["logistic regression"]
+    assert searched.outcome["baselines"] == pytest.approx(expected["validation"])
+    assert confirmed.outcome["test_baselines"] == pytest.approx(expected["test"])
 
 
 def test_confirmation_retrains_each_cells_best_with_fresh_seeds(trials: list[TrialRecord]) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import JSON, DateTime, column, insert, table
 
 from rnnbench.base.errors import PlanChangedError, UnknownNameError
+from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.leases import Holder
 from rnnbench.ledger.records import EpochRecord, LaneStanding, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
@@ -203,13 +205,13 @@ def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_bad
         return ledger.standings("one", live, lambda task: maximize)
 
     counts = {Status.COMPLETED: 2, Status.DIVERGED: 1, Status.PENDING: 1}
-    waiting = LaneStanding("adding", "gru", Counter({Status.PENDING: 2}), None, None)
+    waiting = LaneStanding("adding", "generated", "gru", Counter({Status.PENDING: 2}), None, None)
     assert standings({"alive"}, maximize=False) == [
-        LaneStanding("adding", "lstm", Counter(counts | {Status.RUNNING: 1}), 0.25, keys[1]),
+        LaneStanding("adding", "generated", "lstm", Counter(counts | {Status.RUNNING: 1}), 0.25, keys[1]),
         waiting,
     ]
     assert standings(set(), maximize=True) == [
-        LaneStanding("adding", "lstm", Counter(counts | {Status.INTERRUPTED: 1}), 0.5, keys[0]),
+        LaneStanding("adding", "generated", "lstm", Counter(counts | {Status.INTERRUPTED: 1}), 0.5, keys[0]),
         waiting,
     ]
 
@@ -224,11 +226,11 @@ def test_of_equally_good_trials_the_first_of_the_plan_stands_for_them(ledger: Le
 
 
 def test_slots_that_are_not_drawn_stand_as_pending_trials(ledger: Ledger) -> None:
-    slots = [("adding", "lstm", draw) for draw in range(3)]
+    slots = [("adding", "generated", "lstm", draw) for draw in range(3)]
     ledger.record_sweep(replace(sweep(), settings={"name": "one", "replicates": 2}), [], slots, 2)
     ledger.draw_slot("one", 0, [spec(1), spec(2)], {})
     (standing,) = ledger.standings("one", (), lambda task: False)
-    assert standing == LaneStanding("adding", "lstm", Counter({Status.PENDING: 6}), None, None)
+    assert standing == LaneStanding("adding", "generated", "lstm", Counter({Status.PENDING: 6}), None, None)
 
 
 def holder(token: str) -> Holder:
@@ -306,3 +308,23 @@ def test_a_turn_is_one_processs_at_a_time(ledger: Ledger, database_url: str) -> 
             assert (first, second, third) == (True, False, True)
         with other.turn("mirror") as again:
             assert again
+
+
+def test_slots_of_the_schema_before_data_sets_were_named_are_upgraded(database_url: str) -> None:
+    old = open_engine(database_url, schema="0003")
+    entries = [{"name": "adding", "data": "generated"}, {"name": "forecasting", "data": {"path": "/some/place/mine.csv"}}]
+    with old.begin() as connection:
+        typed = column("settings", JSON), column("environment", JSON), column("created_at", DateTime(True))
+        sweeps = table("sweeps", *map(column, ("name", "path", "text", "session_s")), *typed)
+        row = {"name": "one", "path": "", "text": "", "session_s": 0.0, "environment": {}, "created_at": START}
+        connection.execute(insert(sweeps).values(**row, settings={"name": "one", "task": entries, "replicates": 1}))
+        slots = table("slots", *map(column, ("sweep", "position", "task", "cell", "draw")), column("evidence", JSON(none_as_null=True)))
+        drawn = {"sweep": "one", "cell": "lstm", "position": 0, "task": "adding", "draw": 0, "evidence": {"seen": []}}
+        connection.execute(insert(slots).values(**drawn))
+        connection.execute(insert(slots).values(**{**drawn, "position": 1, "task": "forecasting", "draw": 1, "evidence": None}))
+    old.dispose()
+    with Ledger.open(database_url) as ledger:
+        assert [(slot.lane, slot.draw, slot.evidence) for slot in ledger.slots("one")] == [
+            (("adding", "generated", "lstm"), 0, {"seen": []}),
+            (("forecasting", "path:mine.csv", "lstm"), 1, None),
+        ]

@@ -23,6 +23,7 @@ from rnnbench.task.load import load_task
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.task.sources import locate
 
+JUDGED = ("validation", "test")
 every_task = pytest.mark.parametrize("card", list_tasks(), ids=lambda card: card.name)
 
 
@@ -193,10 +194,17 @@ def _loader(batches: list[Batch]) -> DataLoader[Batch]:
 
 
 @every_task
-def test_baselines_are_finite(card: TaskCard) -> None:
-    found = load_task(card.name).baselines(read(card))
-    assert found
-    assert all(math.isfinite(value) for value in found.values())
+def test_baselines_are_finite_on_each_split_and_know_what_needs_no_memory(card: TaskCard) -> None:
+    code, data = load_task(card.name), read(card, ("train", "validation", "test"))
+    found = {
+        split: code.baselines(replace(data, splits={"train": data.splits["train"], split: data.splits[split]}), split) for split in JUDGED
+    }
+    assert found["validation"]
+    assert list(found["validation"]) == list(found["test"])
+    assert all(math.isfinite(value) for of_split in found.values() for value in of_split.values())
+    if card.must_beat is not None:
+        names = {"validation": card.must_beat.baseline, "test": card.must_beat.on_test or card.must_beat.baseline}
+        assert {split: found[split][card.must_beat.baseline] for split in JUDGED} == {split: data.facts[names[split]] for split in JUDGED}
 
 
 def test_the_digits_are_all_there_once_and_stratified() -> None:
@@ -211,8 +219,8 @@ def test_shuffled_labels_bring_the_logistic_baseline_to_chance() -> None:
     mixed = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     wrong = TaskData({**data.splits, "train": Batch(train.inputs, train.targets[mixed])}, data.input_size, data.output_size)
     code = load_task("sequential_digits")
-    assert code.baselines(data)["logistic regression"] > 0.9
-    assert code.baselines(wrong)["logistic regression"] < 0.25
+    assert code.baselines(data, "validation")["logistic regression"] > 0.9
+    assert code.baselines(wrong, "validation")["logistic regression"] < 0.25
 
 
 def test_the_adding_problem_marks_one_number_in_each_half_and_sums_them() -> None:
@@ -266,7 +274,7 @@ def test_the_floor_of_the_chorales_equals_an_independent_count(data_home: Path) 
     assert floor is not None
     assert nats / steps == pytest.approx(floor.value, abs=0.005)
     data = read(card, ("train", "test"), "jsb", data_home)
-    ours = load_task(card.name).baselines(TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 88, 88))
+    ours = load_task(card.name).baselines(data, "test")
     assert ours["each key given its own last value"] == pytest.approx(nats / steps, rel=1e-5)
 
 

@@ -97,6 +97,23 @@ def test_tags_filter_trials_by_what_they_are(home: Path) -> None:
     assert found(f"tags.sweep = 'one' and tags.group = '{group}'") == ["0", "1"]
 
 
+def test_the_runs_of_a_sweep_with_several_data_sets_are_named_by_them(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    entries = [{"name": "forecasting", "data": data} for data in ("lorenz", "etth1")]
+    specs = [TrialSpec("search", entry["name"], 1, entry["data"], "f", "lstm", 1, {"optimizer.lr": 0.01}, 0) for entry in entries]
+    with Ledger.open(f"sqlite:///{tmp_path / 'rnnbench.db'}") as ledger:
+        ledger.record_sweep(SweepRecord("one", "one.yaml", "", {"task": entries}, {}, datetime(2026, 1, 2, tzinfo=UTC)), specs)
+        for trial in ledger.claim("one", 2):
+            ledger.record_finished(trial.key, 1, Status.COMPLETED, {}, 1.0)
+    mirror_of(tmp_path).deliver_all()
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("one")
+    assert experiment is not None
+    names = {run.info.run_name for run in client.search_runs([experiment.experiment_id])}
+    assert names == {"sweep one", *(f"forecasting ({spec.data}) lstm {spec.key()[:8]}" for spec in specs)}
+
+
 def test_a_report_is_attached_with_its_note(home: Path) -> None:
     from mlflow import MlflowClient
 

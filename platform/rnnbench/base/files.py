@@ -1,9 +1,11 @@
 """Files that appear whole or not at all, and their checksums."""
 
 import errno
+import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,6 +37,19 @@ def sha256_file(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_unpacked(path: Path) -> str | None:
+    """The sha256 of what a gzip file holds, whatever packed it; None: it is no whole gzip file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with gzip.open(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return None
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from rich.text import Text
 from rnnbench.ledger.records import LaneStanding, Status
 from rnnbench.sweep.leading import chances_to_lead
 from rnnbench.sweep.scoreboard import WAITING, Scoreboard, leader, total
-from rnnbench.task.catalogue import get_task, is_maximized
+from rnnbench.task.catalogue import get_task, is_maximized, tell_apart
 
 PLAIN_EVERY_S = 10.0
 
@@ -74,7 +74,7 @@ class LiveView:
 
 
 def score_table(lanes: Iterable[LaneStanding]) -> Table:
-    """One row for each task and cell: done, running, waiting, ended badly, best so far; while trials are left, its chance to lead."""
+    """One row for each task, data set and cell: what ended and how, best so far; while trials are left, its chance to lead."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task")
     table.add_column("cell")
@@ -82,22 +82,23 @@ def score_table(lanes: Iterable[LaneStanding]) -> Table:
         table.add_column(title, justify="right")
     table.add_column("trial")
     lanes = list(lanes)
-    chances = {task: _chances([lane for lane in lanes if lane.task == task]) for task in dict.fromkeys(lane.task for lane in lanes)}
+    titles = tell_apart((lane.task, lane.data) for lane in lanes)
+    chances = {place: _chances([lane for lane in lanes if (lane.task, lane.data) == place]) for place in titles}
     is_led = any(chances.values())
     if is_led:
         table.add_column("leads", justify="right")
     for lane in lanes:
-        counts = lane.counts
+        place, counts = (lane.task, lane.data), lane.counts
         waiting = sum(counts[status] for status in WAITING)
         numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
         best = "-" if lane.best is None else f"{get_task(lane.task).metric.name} {lane.best:.4g}"
-        leads = [f"{100 * chances[lane.task][lane.cell]:.0f} %" if chances[lane.task] else "-"] if is_led else []
-        table.add_row(lane.task, lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8], *leads)
+        leads = [f"{100 * chances[place][lane.cell]:.0f} %" if chances[place] else "-"] if is_led else []
+        table.add_row(titles[place], lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8], *leads)
     return table
 
 
 def _chances(lanes: Sequence[LaneStanding]) -> dict[str, float]:
-    """The chance of each cell of a task to lead; empty where too little is known, or all is known."""
+    """The chance of each cell of one task and data set to lead; empty where too little is known, or all is known."""
     if all(lane.done == lane.planned for lane in lanes):
         return {}
     return _led(tuple((lane.cell, lane.values) for lane in lanes), 1.0 if is_maximized(lanes[0].task) else -1.0)

@@ -10,6 +10,7 @@ from rnnbench.cli.live import seconds
 from rnnbench.cli.options import output, print_json
 from rnnbench.sweep.forecast import Forecast
 from rnnbench.sweep.planned import Planned
+from rnnbench.task.catalogue import tell_apart
 from rnnbench.trial.spec import TrialSpec
 
 
@@ -32,10 +33,12 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         table.add_column(title)
     for title in ("trials", "an epoch", "a trial", "memory", "disk"):
         table.add_column(title, justify="right")
+    titles = tell_apart((cell.task, cell.data) for cell in forecast.cells)
     for cell in forecast.cells:
         together = f" ({cell.together} in one process)" if cell.together > 1 else ""
         memory = f"{size(cell.memory_bytes)}{together}"
-        table.add_row(cell.task, cell.cell, str(cell.trials), duration(cell.epoch_s), duration(cell.trial_s), memory, size(cell.disk_bytes))
+        times = (duration(cell.epoch_s), duration(cell.trial_s))
+        table.add_row(titles[cell.task, cell.data], cell.cell, str(cell.trials), *times, memory, size(cell.disk_bytes))
     console.print(table)
     console.print(
         f"forecast: at most {seconds(forecast.seconds)} with {forecast.concurrent} at once, {size(forecast.memory_bytes)} of memory, "
@@ -64,11 +67,12 @@ def _print_trials(planned: Planned) -> None:
     names = sorted({name for spec in planned.specs for name in spec.parameters})
     searched = [name for name in names if _differs(name, planned.specs)]
     table = Table(box=None, pad_edge=False, header_style="bold")
+    titles = tell_apart((spec.task, spec.data) for spec in planned.specs)
     for title in ("#", "trial", "task", "cell", *(name.split(".", 1)[1] for name in searched)):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=True, min_width=max(map(len, titles.values())) if title == "task" else None)
     for number, spec in enumerate(planned.specs):
         values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for name in searched]
-        table.add_row(str(number), spec.key()[:8], spec.task, spec.cell, *values)
+        table.add_row(str(number), spec.key()[:8], titles[spec.task, spec.data], spec.cell, *values)
     console = output()
     console.print(table)
     console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{_after(planned)}; nothing was started")
@@ -76,7 +80,7 @@ def _print_trials(planned: Planned) -> None:
 
 def _print_slots(planned: Planned) -> None:
     sweep = planned.sweep
-    lanes = len({(slot.task, slot.cell) for slot in planned.slots})
+    lanes = len({(slot.task, slot.data, slot.cell) for slot in planned.slots})
     output().print(
         f"{len(planned.slots) * sweep.replicates} trials of at most {sweep.budget.max_epochs} epochs, {sweep.search.num_samples} slots for "
         f"each of {lanes} pairs of task and cell, drawn by {sweep.search.method} as results come in{_after(planned)}; nothing was started",

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def status(
     name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False
 ) -> None:
-    """How a sweep stands: counts and best so far, by task and cell.
+    """How a sweep stands: counts and best so far, by task, data set and cell.
 
     Example: rnnbench status lstm --json
     """
@@ -207,7 +207,7 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
 
 
 def read_standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
-    """How a sweep stands, by task and cell; what a dead driver left behind does not run, whatever the ledger's last word was."""
+    """How a sweep stands, by task, data set and cell; what a dead driver left behind does not run, whatever the ledger's last word was."""
     from rnnbench.sweep.lease import is_live
     from rnnbench.task.catalogue import is_maximized
 
@@ -222,7 +222,7 @@ def _with_values(ledger: "Ledger", name: str) -> "list[LaneStanding]":
     if all(lane.done == lane.planned for lane in lanes):
         return lanes
     values = ledger.values(name)
-    return [replace(lane, values=tuple(values.get((lane.task, lane.cell), ()))) for lane in lanes]
+    return [replace(lane, values=tuple(values.get(lane.lane, ()))) for lane in lanes]
 
 
 def _print_sweep(text: str, lanes: "list[LaneStanding]", hint: str) -> None:

@@ -87,8 +87,7 @@ def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
         trial, sweep = ledger.get_trial(name, key), ledger.get_sweep(name)
     spec = trial.spec
     # Makes its own cells known, and says where its own files are.
-    tasks = read_settings(sweep.settings, Path(sweep.path), sweep.text).tasks
-    own_files = next(task.own for task in tasks if task.name == spec.task)
+    own_files = read_settings(sweep.settings, Path(sweep.path), sweep.text).get_choice(spec.task, spec.data).own
     files = {item: str(path) for item, path in locate(get_task(spec.task), spec.data, data_home(os.environ), own_files).items()}
     if fingerprint(get_task(spec.task), spec.data, data_home(os.environ), own_files) != spec.data_fingerprint:
         raise DataError(f"{own_files or spec.data} has changed since that trial, which cannot be repeated with other data")

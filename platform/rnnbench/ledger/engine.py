@@ -16,7 +16,7 @@ from rnnbench.base.filesystem import network_filesystem
 
 VERSION_TABLE = "rnnbench_version"
 # The newest of migrations/versions: alembic itself is needed only where a database has another.
-SCHEMA = "0003"
+SCHEMA = "0004"
 BUSY_TIMEOUT_S = 30
 
 

@@ -1,4 +1,4 @@
-"""The tables of the ledger, schema version 3."""
+"""The tables of the ledger, schema version 4."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -108,11 +108,12 @@ class SlotRow(Base):
     sweep: Mapped[str] = mapped_column(ForeignKey("sweeps.name"), primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)  # of its first trial in the plan
     task: Mapped[str] = mapped_column(String(100))
+    data: Mapped[str] = mapped_column(String(300))
     cell: Mapped[str] = mapped_column(String(100))
     draw: Mapped[int] = mapped_column(Integer)
     drawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the draw was made from
-    __table_args__ = (Index("slots_once", "sweep", "task", "cell", "draw", unique=True),)
+    __table_args__ = (Index("slots_once", "sweep", "task", "data", "cell", "draw", unique=True),)
 
 
 class DecisionRow(Base):

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rnnbench.base.canonical import Plain
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
 
 class Status(StrEnum):
@@ -57,13 +57,9 @@ class EpochRecord:
     metrics: Mapping[str, float]
 
 
-# Task and cell: searched and compared within itself, never across.
-Lane = tuple[str, str]
-
-
 @dataclass(frozen=True)
 class LaneStanding:
-    """How the trials of one task and cell of a sweep stand.
+    """How the trials of one task, data set and cell of a sweep stand.
 
     Attributes:
         best: Of those of the search stage that did not end badly.
@@ -71,11 +67,17 @@ class LaneStanding:
     """
 
     task: str
+    data: str
     cell: str
     counts: Counter[Status]
     best: float | None
     best_key: str | None
     values: tuple[float, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def lane(self) -> Lane:
+        """Whose trials these are."""
+        return self.task, self.data, self.cell
 
     @property
     def planned(self) -> int:
@@ -97,7 +99,7 @@ class TrialRecord:
         reused: Another sweep had already finished this key when this sweep was planned.
         best: Best validation value of the task's metric, None before the first finished epoch; `last` the latest epoch's.
         outcome: What the trial reported at its end: `test` metrics where opened, num_parameters, train_s, peak_memory_bytes,
-            threads, device, mode, baselines, versions ...; empty before.
+            threads, device, mode, baselines, test_baselines, versions ...; empty before.
         error: Traceback of a failed trial, at most 64 kB; `category` says oom, timeout, hang, error or worker_killed.
         failures: Attempts that failed; an interruption is none.
         rung: The epoch at which a scheduler last had it wait, 0 before.
@@ -136,6 +138,11 @@ class TrialRecord:
         return self.spec.cell
 
     @property
+    def lane(self) -> Lane:
+        """Of its spec."""
+        return self.spec.lane
+
+    @property
     def stage(self) -> str:
         """Of its spec."""
         return self.spec.stage
@@ -168,10 +175,16 @@ class SlotRecord:
 
     position: int
     task: str
+    data: str
     cell: str
     draw: int
     drawn: bool
     evidence: Mapping[str, Plain] | None
+
+    @property
+    def lane(self) -> Lane:
+        """Whose trials it will hold."""
+        return self.task, self.data, self.cell
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from rnnbench.ledger.records import (
     AttemptRecord,
     DecisionRecord,
     EpochRecord,
-    Lane,
     LaneStanding,
     OutboxRecord,
     SlotRecord,
@@ -33,10 +32,10 @@ from rnnbench.ledger.records import (
     TrialRecord,
 )
 from rnnbench.ledger.standings import read_standings, read_values
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
-# Task, cell and number of a slot.
-Place = tuple[str, str, int]
+# Task, data set, cell and number of a slot.
+Place = tuple[str, str, str, int]
 # Trial, rung, verdict and evidence of a scheduler's decision.
 Decided = tuple[str, int, str, Mapping[str, Plain]]
 
@@ -84,7 +83,7 @@ class Ledger:
         Where a sweep of that name exists, what it planned must all be in the new plan: then it is extended.
 
         Args:
-            slots: Task, cell and number of each slot.
+            slots: Task, data set, cell and number of each slot.
             replicates: Trials that each slot will hold.
         Raises:
             PlanChangedError: it is not; the text shows the lines of the file that differ.
@@ -322,7 +321,7 @@ class Ledger:
             return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk, statuses=statuses)]
 
     def standings(self, name: str, live: Collection[str], maximized: Callable[[str], bool]) -> list[LaneStanding]:
-        """How a sweep stands, by task and cell in the plan's order; the database counts, so ten thousand trials take as long as ten.
+        """How a sweep stands, by task, data set and cell in the plan's order; the database counts: ten thousand trials take as long as ten.
 
         Args:
             live: Tokens of the leases whose holders are at work: a trial that runs under none of them was left behind.
@@ -332,7 +331,7 @@ class Ledger:
             return read_standings(session, name, live, maximized)
 
     def values(self, name: str) -> dict[Lane, list[float]]:
-        """Best values of a sweep's completed search trials, by task and cell."""
+        """Best values of a sweep's completed search trials, by task, data set and cell."""
         with self._transaction() as session:
             return read_values(session, name)
 
@@ -352,7 +351,7 @@ class Ledger:
         query = select(SlotRow).where(SlotRow.sweep == name).order_by(SlotRow.position)
         with self._transaction() as session:
             return [
-                SlotRecord(row.position, row.task, row.cell, row.draw, row.drawn_at is not None, row.evidence)
+                SlotRecord(row.position, row.task, row.data, row.cell, row.draw, row.drawn_at is not None, row.evidence)
                 for row in session.scalars(query)
             ]
 
@@ -488,12 +487,13 @@ class Ledger:
         session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
 
     def _add_slots(self, session: Session, name: str, slots: Sequence[Place], replicates: int) -> None:
-        query = select(SlotRow.task, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == name)
+        query = select(SlotRow.task, SlotRow.data, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == name)
         known = {tuple(row) for row in session.execute(query)}
         position = self._next_position(session, name, replicates)
-        for task, cell, draw in slots:
-            if (task, cell, draw) not in known:
-                session.add(SlotRow(sweep=name, position=position, task=task, cell=cell, draw=draw))
+        for place in slots:
+            if place not in known:
+                task, data, cell, draw = place
+                session.add(SlotRow(sweep=name, position=position, task=task, data=data, cell=cell, draw=draw))
                 position += replicates
 
     def _next_position(self, session: Session, name: str, replicates: int | None = None) -> int:
@@ -506,7 +506,7 @@ class Ledger:
     def _require_extension(
         self, session: Session, row: SweepRow, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place]
     ) -> None:
-        query = select(SlotRow.task, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == row.name)
+        query = select(SlotRow.task, SlotRow.data, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == row.name)
         held = {tuple(place) for place in session.execute(query)}
         searched = [trial.key for trial in self._trials(session, row.name) if trial.spec.stage == "search"]
         if held:

@@ -54,6 +54,7 @@ def build_document(
                 "pairs": describe_pairs(found.pairs),
                 "order_of_cells": describe_order(found.cell_order) if found.cell_order else None,
                 "baselines": dict(comparison.baselines),
+                "test_baselines": dict(comparison.test_baselines),
                 "floor": _floor(comparison),
                 "must_beat": asdict(comparison.bar) if comparison.bar else None,
                 "published": [

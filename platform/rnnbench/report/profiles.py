@@ -114,6 +114,8 @@ def find_floor(comparison: Comparison) -> tuple[float, str] | None:
     card = comparison.task.data.get(comparison.data)
     if card and card.floor and not comparison.question:
         return card.floor.value, CARD
+    if comparison.tested and comparison.test_baselines:
+        return (max if sign_of(comparison.task) > 0 else min)(comparison.test_baselines.values()), TEST_DATA
     if comparison.baselines:
         return (max if sign_of(comparison.task) > 0 else min)(comparison.baselines.values()), VALIDATION_DATA
     return None

@@ -3,9 +3,8 @@
 import statistics as plain
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
@@ -115,6 +114,7 @@ class Comparison:
         tested: Whether the order is by confirmed test values; otherwise by best validation value.
         differences: Of the leader against each of the others by name, where both have two seeds or more.
         baselines: Validation values of methods without a recurrent network.
+        test_baselines: Their test values, which a confirmed trial computes: what test values are to be judged by.
         bar: What the trials of a memory problem have to beat; None for other tasks.
         unsolved: Keys of the trials that do not beat it.
     """
@@ -126,6 +126,7 @@ class Comparison:
     tested: bool
     differences: Mapping[str, Difference | None]
     baselines: Mapping[str, float]
+    test_baselines: Mapping[str, float] = field(default_factory=dict)
     bar: Bar | None = None
     unsolved: frozenset[str] = frozenset()
 
@@ -209,7 +210,8 @@ def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
             held_by = tuple(sweeps[place, cell])
             row = _summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
             rows.append(_with_budget(replace(row, independent=dependent.isdisjoint(held_by) and not row.num_stopped)))
-        found.append(_mark_unsolved(_compare(rows, place), [trial for trials in cells.values() for trial in trials.values()]))
+        every = [trial for trials in cells.values() for trial in trials.values()]
+        found.append(_mark_unsolved(_compare(rows, place, every), every))
     return found
 
 
@@ -269,7 +271,7 @@ def _mark_unsolved(comparison: Comparison, trials: Sequence[TrialRecord]) -> Com
     return replace(comparison, bar=bar, unsolved=frozenset(trial.key for trial in trials if is_unsolved(trial, bar, metric)))
 
 
-def _compare(rows: list[Summary], place: Place) -> Comparison:
+def _compare(rows: list[Summary], place: Place, trials: Sequence[TrialRecord]) -> Comparison:
     sign = sign_of(rows[0].task)
     tested = all(row.test_values for row in rows)
 
@@ -282,10 +284,6 @@ def _compare(rows: list[Summary], place: Place) -> Comparison:
     others = ordered[1:]
     bounds = rows[0].task.range_of(rows[0].task.metric.name)
     tests = welch_against(ordered[0].test_values, [row.test_values for row in others], bounds) if tested else [None] * len(others)
-    baselines: dict[str, Any] = {}
-    for row in rows:
-        for trial in row.searched:
-            baselines |= trial.outcome.get("baselines") or {}
     return Comparison(
         task=rows[0].task,
         data=rows[0].data,
@@ -293,5 +291,14 @@ def _compare(rows: list[Summary], place: Place) -> Comparison:
         rows=tuple(ordered),
         tested=tested,
         differences={row.cell: test for row, test in zip(others, tests, strict=True)},
-        baselines=baselines,
+        baselines=_merge(trials, "baselines"),
+        test_baselines=_merge(trials, "test_baselines"),
     )
+
+
+def _merge(trials: Sequence[TrialRecord], name: str) -> dict[str, float]:
+    """Values by method that some of the trials have in their outcome."""
+    found: dict[str, float] = {}
+    for trial in trials:
+        found |= trial.outcome.get(name) or {}
+    return found

@@ -1,7 +1,7 @@
 """The answer in words, generated from the numbers and never saying more than they do."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
@@ -37,7 +37,7 @@ def axis_title(metric: MetricCard) -> str:
 
 def answer(comparison: Comparison) -> list[str]:
     """Sentences: who leads, by how much, how sure, at what budget, and what stands beside it."""
-    rows, metric = comparison.rows, comparison.task.metric
+    rows = comparison.rows
     leader = rows[0]
     if leader.best is None:
         return [f"No trial of {comparison.task.title} on {comparison.about} has a result yet, so there is nothing to compare."]
@@ -48,13 +48,22 @@ def answer(comparison: Comparison) -> list[str]:
     sentences += [f"{row.cell} on the test split: {verdict}." for row in rows if (verdict := find_verdict(row))]
     sentences.append(_budget(comparison))
     sentences += _crossings(comparison)
-    if comparison.baselines:
-        name, best = (max if metric.direction == "max" else min)(comparison.baselines.items(), key=lambda item: item[1])
-        better = sign_of(comparison.task) * (value(leader.best) - best) > 0
-        beside = f"{name} reaches {number(best)} on the validation data"
-        sentences.append(f"Without a recurrent network, {beside}{'' if better else '; the best trial here is not better than that'}.")
+    if comparison.tested and comparison.test_baselines:
+        mean = statistics.fmean(leader.test_values)
+        sentences.append(_beside(comparison, comparison.test_baselines, mean, "test", "the mean of the best cell"))
+    elif comparison.baselines:
+        sentences.append(_beside(comparison, comparison.baselines, value(leader.best), "validation", "the best trial"))
     sentences += _warnings(comparison)
     return sentences
+
+
+def _beside(comparison: Comparison, baselines: Mapping[str, float], ours: float, split: str, what: str) -> str:
+    """What is reached without a recurrent network, and whether that is as good."""
+    pick = max if comparison.task.metric.direction == "max" else min
+    name, best = pick(baselines.items(), key=lambda item: item[1])
+    better = sign_of(comparison.task) * (ours - best) > 0
+    verdict = "" if better else f"; {what} here is not better than that"
+    return f"Without a recurrent network, {name} reaches {number(best)} on the {split} data{verdict}."
 
 
 def say_across(across: Across) -> list[str]:

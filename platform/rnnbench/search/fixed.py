@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from rnnbench.base.canonical import Plain
 from rnnbench.search.space import full_parameters
+from rnnbench.search.sweepfile import list_choices
 from rnnbench.trial.spec import TrialSpec
 
 
@@ -19,16 +20,13 @@ def fixed_sweep(spec: TrialSpec, settings: Mapping[str, Plain], name: str, repli
         settings: Of the sweep that the trial is from, see `SweepFile.settings`: it knows where a person's own data are.
         comment: Lines for the top of the file.
     """
-    tasks = settings["task"]
-    assert isinstance(tasks, list), "written by SweepFile.settings"
-    task: Any = next(one for one in tasks if isinstance(one, dict) and one["name"] == spec.task)
     budget: dict[str, Any] = {"max_epochs": spec.budget.max_epochs}
     if spec.budget.patience is not None:
         budget["patience"] = spec.budget.patience
     content = CommentedMap(
         {
             "name": name,
-            "task": {"name": spec.task, "data": task["data"]},
+            "task": {"name": spec.task, "data": list_choices(settings)[spec.task, spec.data]},
             "cells": [spec.cell],
             "search": {"method": "random", "num_samples": 1, "seed": 0},
             "budget": budget,

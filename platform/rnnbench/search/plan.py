@@ -13,7 +13,7 @@ from rnnbench.search.adaptive import ADAPTIVE
 from rnnbench.search.space import declared_for
 from rnnbench.search.sweepfile import Dimension, Search, SweepFile, TaskChoice
 from rnnbench.task.catalogue import get_task, question_of
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
 Point = Mapping[str, Value]
 
@@ -31,12 +31,13 @@ class Slot:
     """A numbered place of an adaptive search, whose parameters are drawn when it is claimed."""
 
     task: str
+    data: str
     cell: str
     draw: int
 
 
 def plan(sweep: SweepFile, fingerprints: Mapping[tuple[str, str], str]) -> list[TrialSpec]:
-    """Every search trial, draw by draw, so that all tasks and cells advance together; none where the search is adaptive.
+    """Every search trial, draw by draw, so that all tasks, data sets and cells advance together; none where the search is adaptive.
 
     Draw i is the same for every cell, and each parameter draws from a stream of its own, so neither `when` nor `grid`
     changes what another parameter gets. Points that resolve to the same parameters within one draw are planned once.
@@ -59,11 +60,11 @@ def plan_slots(sweep: SweepFile) -> list[Slot]:
     if sweep.search.method not in ADAPTIVE:
         return []
     draws = range(sweep.search.num_samples)
-    return [Slot(task.name, cell, draw) for draw in draws for task, cell in itertools.product(sweep.tasks, sweep.cells)]
+    return [Slot(task.name, task.data, cell, draw) for draw in draws for task, cell in itertools.product(sweep.tasks, sweep.cells)]
 
 
 def trials_at(sweep: SweepFile, task: TaskChoice, cell: str, point: "Drawn", number: int, fingerprint: str) -> list[TrialSpec]:
-    """The trials of one task and cell at one point: one for each replicate."""
+    """The trials of one task, data set and cell at one point: one for each replicate."""
     parameters = resolve(sweep, task, cell, point)
     return [
         TrialSpec(
@@ -91,7 +92,7 @@ def num_points(search: Search, space: Sequence[Dimension]) -> int:
 
 
 def plan_confirm(sweep: SweepFile, scored: Sequence[Scored], directions: Mapping[str, str]) -> list[TrialSpec]:
-    """The winners again with fresh seeds: per task, question and cell the best `top_k` configurations, replicates by their mean.
+    """The winners again with fresh seeds: per task, data set, question and cell the best `top_k` configurations, replicates by their mean.
 
     Args:
         scored: Completed search trials, in the plan's order (which breaks ties).
@@ -99,13 +100,13 @@ def plan_confirm(sweep: SweepFile, scored: Sequence[Scored], directions: Mapping
     """
     if sweep.confirm is None:
         return []
-    groups: dict[tuple[str, object, str], dict[str, list[Scored]]] = {}
+    groups: dict[tuple[Lane, object], dict[str, list[Scored]]] = {}
     for trial in scored:
         spec = trial.spec
-        place = (spec.task, question_of(spec.task, spec.parameters), spec.cell)
+        place = (spec.lane, question_of(spec.task, spec.parameters))
         groups.setdefault(place, {}).setdefault(spec.group_key(), []).append(trial)
     specs = []
-    for (task, _, _), configurations in groups.items():
+    for ((task, *_), _), configurations in groups.items():
         sign = -1.0 if directions[task] == "max" else 1.0
         means = {key: sign * statistics.fmean(trial.value for trial in trials) for key, trials in configurations.items()}
         for key in sorted(means, key=lambda group: means[group])[: sweep.confirm.top_k]:

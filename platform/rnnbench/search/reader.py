@@ -89,10 +89,14 @@ class Reader:
         if not listed:
             raise self._error("task is an empty list; name at least one task", "task")
         choices = [self._task(item, ("task", number) if isinstance(given, list) else ("task",)) for number, item in enumerate(listed)]
-        names = [choice.name for choice in choices]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise self._error(f"task '{name}' stands twice; compare its data sets in sweeps of their own", "task", number)
+        for number, choice in enumerate(choices):
+            same = [other for other in choices[:number] if (other.name, other.data) == (choice.name, choice.data)]
+            if same and same[0].own != choice.own:
+                words = f"two entries of task '{choice.name}' have data called {choice.data}; give one of the files another name"
+                raise self._error(words, "task", number)
+            if same:
+                words = f"task '{choice.name}' stands twice with the data {choice.data}; search its options in the space instead"
+                raise self._error(words, "task", number)
         return tuple(choices)
 
     def _task(self, item: Any, path: tuple[str | int, ...]) -> TaskChoice:

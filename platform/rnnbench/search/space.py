@@ -60,7 +60,7 @@ class _Space:
     def __init__(self, document: Document, tasks: Sequence[TaskChoice], cells: Sequence[str], method: str) -> None:
         self.document = document
         self.method = method
-        self.owners: dict[str, tuple[Value, ...]] = {"task": tuple(task.name for task in tasks), "cell": tuple(cells)}
+        self.owners: dict[str, tuple[Value, ...]] = {"task": tuple(dict.fromkeys(task.name for task in tasks)), "cell": tuple(cells)}
         self.options = {name for task in tasks for name in task.options}
         self.dimensions: dict[str, Dimension] = {}
         # Which values of `task` or `cell` have the parameter; the common ones are everywhere.
@@ -70,8 +70,8 @@ class _Space:
         self.variants: dict[str, list[tuple[str, Parameter]]] = {}
         for cell in cells:
             self._own("cell", cell, get_cell(cell).parameters)
-        for task in tasks:
-            self._own("task", task.name, get_task(task.name).parameters)
+        for name in self.owners["task"]:
+            self._own("task", str(name), get_task(str(name)).parameters)
 
     def _own(self, owner: str, member: str, parameters: Sequence[Parameter]) -> None:
         for parameter in parameters:

@@ -12,6 +12,7 @@ from rnnbench.cells.own import OwnCell, get_source, make_known
 from rnnbench.search.document import Document
 from rnnbench.search.domains import Domain
 from rnnbench.search.schedulers import Scheduler
+from rnnbench.task.sources import own_name
 from rnnbench.trial.job import Fuse, Limits
 from rnnbench.trial.spec import Budget
 
@@ -143,6 +144,10 @@ class SweepFile:
             **({"cell_sources": own} if (own := _sources(self.cells)) else {}),
         }
 
+    def get_choice(self, task: str, data: str) -> TaskChoice:
+        """The entry of a task with a data set; they are unique."""
+        return next(one for one in self.tasks if (one.name, one.data) == (task, data))
+
     def where(self, *path: str | int) -> str:
         """`file:line:column` of a value in the file."""
         return self.document.where(*path)
@@ -166,6 +171,13 @@ def read_settings(settings: Mapping[str, Plain], path: Path, text: str) -> Sweep
     return replace(sweep, text=text)
 
 
+def list_choices(settings: Mapping[str, Plain]) -> dict[tuple[str, str], Plain]:
+    """The task and data set of each entry in the settings that the ledger keeps, with what the entry itself says of its data."""
+    listed = settings.get("task")
+    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {(str(one["name"]), _data_name(one["data"])): one["data"] for one in entries}
+
+
 def read_sweep(path: Path, *, name: str | None = None, overrides: Sequence[str] = (), num_samples: int | None = None) -> SweepFile:
     """Reads and checks a sweep file.
 
@@ -186,6 +198,11 @@ def _sources(cells: Sequence[str]) -> dict[str, Any]:
     """The files of a person's own cells, so that the sweep can go on without them."""
     own = {cell: get_source(cell) for cell in cells}
     return {cell: asdict(source) for cell, source in own.items() if source is not None}
+
+
+def _data_name(data: Plain) -> str:
+    """A data set as trials name it."""
+    return own_name(Path(str(data["path"]))) if isinstance(data, dict) else str(data)
 
 
 def _line(dimension: Dimension) -> dict[str, Any]:

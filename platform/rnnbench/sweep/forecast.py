@@ -17,7 +17,7 @@ from rnnbench.sweep.fusing import FIRST_TOGETHER, Fusing
 from rnnbench.sweep.planned import Planned
 from rnnbench.trial.door import cost_of
 from rnnbench.trial.job import Cost
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
 # Trials of each task and cell that are probed, spread evenly over the plan.
 SAMPLE = 6
@@ -80,13 +80,13 @@ def forecast(planned: Planned, concurrent: int, told: Callable[[int, int], None]
     """
     sweep = planned.sweep
     specs = list(planned.specs) or plan(replace(sweep, search=replace(sweep.search, method="random")), planned.fingerprints)
-    lanes: dict[tuple[str, str, str], list[TrialSpec]] = {}
+    lanes: dict[Lane, list[TrialSpec]] = {}
     for spec in specs:
-        lanes.setdefault((spec.task, spec.data, spec.cell), []).append(spec)
+        lanes.setdefault(spec.lane, []).append(spec)
     fusing = Fusing(sweep.resources.fuse, concurrent)
     probes = {lane: [_jobs(spec, of_lane, planned, fusing) for spec in _spread(of_lane, SAMPLE)] for lane, of_lane in lanes.items()}
     total, done = sum(map(len, probes.values())), 0
-    costs: dict[tuple[str, str, str], list[Cost]] = {lane: [] for lane in lanes}
+    costs: dict[Lane, list[Cost]] = {lane: [] for lane in lanes}
     # Fresh processes: what they hold is what a worker would hold. Side by side: they share the machine as trials would.
     with ProcessPoolExecutor(min(concurrent, total), mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = [(lane, pool.submit(cost_of, jobs)) for lane, of_lane in probes.items() for jobs in of_lane]
@@ -138,7 +138,7 @@ def _jobs(spec: TrialSpec, lane: Sequence[TrialSpec], planned: Planned, fusing: 
     return [replace(planned.job(one), fuse=how).to_dict() for one in [spec, *mates[: number - 1]]]
 
 
-def _of_cell(lane: tuple[str, str, str], trials: int, epochs: int, costs: Sequence[Cost]) -> CellForecast:
+def _of_cell(lane: Lane, trials: int, epochs: int, costs: Sequence[Cost]) -> CellForecast:
     epoch_s = statistics.fmean(cost.epoch_s for cost in costs)
     left = statistics.fmean(cost.disk_bytes for cost in costs) + TRIAL_BYTES + EPOCH_BYTES * epochs
     return CellForecast(

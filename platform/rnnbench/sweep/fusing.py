@@ -67,7 +67,7 @@ class Fusing:
         limit = _limit(found, self.concurrent)
         how = "one by one" if limit == 1 else f"up to {limit} at once in one process"
         times = f"{1e3 * found['single_s']:.2g} ms a batch alone, {1e3 * found['fused_s']:.2g} ms as one of {found['number']}"
-        self.say(f"{spec.task}, {spec.cell} ({size} units, batch {batch_size}) trains {how}: {times}")
+        self.say(f"{spec.task} ({spec.data}), {spec.cell} ({size} units, batch {batch_size}) trains {how}: {times}")
 
 
 def goes_step_by_step(spec: TrialSpec) -> bool:

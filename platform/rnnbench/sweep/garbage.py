@@ -11,6 +11,7 @@ from rnnbench.search.sweepfile import Checkpoints
 from rnnbench.sweep.init_from import source_keys
 from rnnbench.sweep.lease import is_live
 from rnnbench.trial.files import BEST, LAST, previous_of
+from rnnbench.trial.spec import Lane
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") ->
 def _kept(trials: list[TrialRecord], keep_best: int, is_maximized: dict[str, bool]) -> set[str]:
     completed = [trial for trial in trials if trial.status == Status.COMPLETED]
     kept = {trial.key for trial in completed if trial.spec.stage == "confirm" or trial.spec.task not in is_maximized}
-    lanes: dict[tuple[str, str], list[TrialRecord]] = {}
+    lanes: dict[Lane, list[TrialRecord]] = {}
     for trial in completed:
         if trial.key not in kept and trial.best is not None:
-            lanes.setdefault((trial.spec.task, trial.spec.cell), []).append(trial)
-    for (task, _), lane in lanes.items():
+            lanes.setdefault(trial.lane, []).append(trial)
+    for (task, *_), lane in lanes.items():
         sign = -1.0 if is_maximized[task] else 1.0
         lane.sort(key=lambda trial: (sign * (trial.best or 0.0), trial.position))
         kept |= {trial.key for trial in lane[:keep_best]}

@@ -1,4 +1,4 @@
-"""Which trained models stay on disk: the best of each task and cell, every confirmed one, and no more than the cap allows."""
+"""Which trained models stay on disk: the best of each task, data set and cell, every confirmed one, and no more than the cap allows."""
 
 import heapq
 import logging
@@ -10,6 +10,7 @@ from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.search.sweepfile import Checkpoints
 from rnnbench.task.catalogue import is_maximized
 from rnnbench.trial.files import BEST, LAST, remove_rotating
+from rnnbench.trial.spec import Lane
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ class Keeping:
         self._home = home
         self._policy = policy
         self._is_needed = is_needed
-        # Of each task and cell the kept search trials, the worst first; a later position is worse among equals.
-        self._kept: dict[tuple[str, str], list[tuple[float, int, str]]] = {}
+        # Of each lane the kept search trials, the worst first; a later position is worse among equals.
+        self._kept: dict[Lane, list[tuple[float, int, str]]] = {}
         self._sizes: dict[str, int] = {}
         self._seen: set[str] = set()
 
@@ -47,7 +48,7 @@ class Keeping:
         self._shrink()
 
     def _rank(self, trial: TrialRecord) -> None:
-        lane = self._kept.setdefault((trial.spec.task, trial.spec.cell), [])
+        lane = self._kept.setdefault(trial.lane, [])
         value = -float("inf") if trial.best is None else trial.best if is_maximized(trial.spec.task) else -trial.best
         heapq.heappush(lane, (value, -trial.position, trial.key))
         if len(lane) > self._policy.keep_best:

@@ -10,7 +10,7 @@ _WAITING = (Status.PENDING, Status.INTERRUPTED)
 
 
 class Mates:
-    """Follows the waiting trials of a sweep: those that may train together by their shape, others by task and cell.
+    """Follows the waiting trials of a sweep: those that may train together by their shape, others by task, data set and cell.
 
     Args:
         may_fuse: Whether a trial may train together with others at all.
@@ -55,5 +55,5 @@ class Mates:
     def _kind(self, trial: TrialRecord) -> str:
         if trial.key not in self._kinds:
             spec = trial.spec
-            self._kinds[trial.key] = spec.shape() if self._may_fuse(spec) else f"{spec.task} {spec.cell}"
+            self._kinds[trial.key] = spec.shape() if self._may_fuse(spec) else " ".join(spec.lane)
         return self._kinds[trial.key]

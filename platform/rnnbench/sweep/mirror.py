@@ -24,6 +24,8 @@ from rnnbench.base.names import printable
 from rnnbench.base.secrets import redact
 from rnnbench.ledger.records import EpochRecord, OutboxRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
+from rnnbench.search.sweepfile import list_choices
+from rnnbench.task.catalogue import tell_apart
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -235,6 +237,7 @@ class _Delivery:
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._data: set[tuple[str, str, str]] = set()
+        self._titles: dict[str, dict[tuple[str, str], str]] = {}
         # Experiments that this process made, and the keys of its runs there.
         self._new: dict[str, set[str]] = {}
 
@@ -317,6 +320,13 @@ class _Delivery:
         runs = self._client.search_runs([experiment], f"tags.`rnnbench.key` = '{key}'", max_results=1)
         return runs[0] if runs else None
 
+    def _title(self, sweep: str, trial: TrialRecord) -> str:
+        """What tells the runs of a sweep of several tasks or data sets apart in a list; empty in a sweep of one."""
+        if sweep not in self._titles:
+            self._titles[sweep] = tell_apart(list_choices(self._ledger.get_sweep(sweep).settings))
+        titles = self._titles[sweep]
+        return f"{titles[trial.task, trial.spec.data]} " if len(titles) > 1 else ""
+
     def _log_trial(self, sweep: str, parent_id: str, trial: TrialRecord, epochs: Sequence[EpochRecord]) -> None:
         run = self._find(sweep, trial.key)
         if run is None:
@@ -335,7 +345,7 @@ class _Delivery:
                 "draw": str(trial.spec.draw),
                 "replicate": str(trial.spec.replicate),
             }
-            name = f"{trial.spec.cell} {trial.key[:8]}" + (" confirm" if trial.spec.stage == "confirm" else "")
+            name = f"{self._title(sweep, trial)}{trial.cell} {trial.key[:8]}" + (" confirm" if trial.stage == "confirm" else "")
             start = _milliseconds(trial.started_at)
             run = self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=name)
         run_id = run.info.run_id

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from statistics import fmean
 
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
 
 # A pack lasts about so long: much longer than the trip, much shorter than anybody waits for a scheduler's decision.
 PACK_S = 3.0
@@ -22,18 +22,18 @@ class Packing:
 
     def __init__(self, concurrent: int) -> None:
         self.concurrent = concurrent
-        self._seconds: dict[tuple[str, str], deque[float]] = {}
+        self._seconds: dict[Lane, deque[float]] = {}
 
     def learn(self, spec: TrialSpec, seconds: float) -> None:
         """Takes how long a trial took."""
-        self._seconds.setdefault((spec.task, spec.cell), deque(maxlen=REMEMBERED)).append(seconds)
+        self._seconds.setdefault(spec.lane, deque(maxlen=REMEMBERED)).append(seconds)
 
     def number(self, spec: TrialSpec, waiting: int) -> int:
-        """How many of the waiting trials of its task and cell go together with this one, itself counted.
+        """How many of the waiting trials of its lane go together with this one, itself counted.
 
         Never more than half of a worker's share of what waits, so that all workers end at about the same time.
         """
-        seconds = self._seconds.get((spec.task, spec.cell))
+        seconds = self._seconds.get(spec.lane)
         if not seconds:
             return 1
         share = math.ceil(waiting / (2 * self.concurrent))

@@ -60,7 +60,7 @@ class Planned:
         """
         sweep = self.sweep
         record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment(arguments), utc_now())
-        slots = [(slot.task, slot.cell, slot.draw) for slot in self.slots]
+        slots = [(slot.task, slot.data, slot.cell, slot.draw) for slot in self.slots]
         ledger.record_sweep(record, self.specs, slots, sweep.replicates)
         return replace(self, specs=())
 

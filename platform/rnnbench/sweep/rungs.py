@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.ledger.records import FINAL, DecisionRecord, EpochRecord, Lane, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, DecisionRecord, EpochRecord, Status, TrialRecord
 from rnnbench.ledger.store import Decided
 from rnnbench.search.schedulers import Decision, Scheduler, Standing, Verdict, decide, next_rung, rungs
+from rnnbench.trial.spec import Lane
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Rungs:
     """The search trials of one sweep under its scheduler.
 
     Args:
-        total: Configurations planned per task and cell where not all are drawn yet; None: as many as there are.
+        total: Configurations planned per task, data set and cell where not all are drawn yet; None: as many as there are.
         metric: Name of a task's metric, and 1.0 or -1.0 as higher or lower is better.
     """
 
@@ -41,7 +42,7 @@ class Rungs:
         for trial in sorted(trials, key=lambda one: one.position):
             if trial.spec.stage != "search":
                 continue
-            lane = (trial.spec.task, trial.spec.cell)
+            lane = trial.lane
             if trial.key not in self._trials:
                 places = self._places.setdefault(lane, {})
                 # With slots the draw is the place: slots may be drawn in any order.
@@ -76,9 +77,8 @@ class Rungs:
         """Where a trial stops next for a decision; None: it trains to its end."""
         if trial.spec.stage != "search":
             return None
-        lane = (trial.spec.task, trial.spec.cell)
-        place = self._places[lane][trial.group_key]
-        return next_rung(self._scheduler, self._max_epochs, self._count(lane), place, trial.rung)
+        place = self._places[trial.lane][trial.group_key]
+        return next_rung(self._scheduler, self._max_epochs, self._count(trial.lane), place, trial.rung)
 
     def decide(self, lane: Lane) -> list[Decided]:
         """Every decision that can be made now in a lane; `add_decisions` takes those that the ledger took."""
@@ -91,7 +91,7 @@ class Rungs:
         return [_plain(decision) for decision in decide(self._scheduler, self._max_epochs, self._count(lane), standings)]
 
     def lanes(self) -> list[Lane]:
-        """Every task and cell with search trials."""
+        """Every task, data set and cell with search trials."""
         return list(self._groups)
 
     def _count(self, lane: Lane) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from rnnbench.base.errors import DiskFullError, LeaseLostError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
-from rnnbench.ledger.records import FINAL, EpochRecord, Lane, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, EpochRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.sweep import slots
 from rnnbench.sweep.executor import Executor, Queue
@@ -24,6 +24,7 @@ from rnnbench.sweep.view import View
 from rnnbench.sweep.watch import Watch
 from rnnbench.task.catalogue import is_maximized
 from rnnbench.trial.job import Fuse, Job
+from rnnbench.trial.spec import Lane
 from rnnbench.trial.watchdog import verdict_on
 
 # A trial over its time would be so again.
@@ -231,7 +232,7 @@ class Runner:
         if status in FINAL or status == Status.PAUSED:
             if self.joined and self.view.rungs:
                 self.view.catch_up()
-            self._decide([(trial.spec.task, trial.spec.cell)])
+            self._decide([trial.lane])
 
     def _decide(self, lanes: list[Lane]) -> None:
         """Makes a scheduler's decisions; where others were made in the meantime, these are made again with them in sight."""

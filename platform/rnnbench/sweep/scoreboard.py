@@ -1,19 +1,20 @@
-"""How a sweep stands while it runs: counts, best so far and time left, by task and cell; and the document of `status --json`."""
+"""How a sweep stands while it runs: counts, best so far and time left, by task, data set and cell; and the document of `status --json`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnnbench.ledger.records import FINAL, Lane, LaneStanding, SlotRecord, Status, TrialRecord
+from rnnbench.ledger.records import FINAL, LaneStanding, SlotRecord, Status, TrialRecord
 from rnnbench.task.catalogue import is_maximized
+from rnnbench.trial.spec import Lane
 
 WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 
 @dataclass
 class _Seen:
-    """Of one task and cell: its trials by key and by status, slots without trials, and the best."""
+    """Of one task, data set and cell: its trials by key and by status, slots without trials, and the best."""
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     counts: Counter[Status] = field(default_factory=Counter)
@@ -40,12 +41,12 @@ class Scoreboard:
         self._num_timed, self._timed_s = 0, 0.0
         self.add(trials)
         for slot in undrawn:
-            self._lanes.setdefault((slot.task, slot.cell), _Seen()).undrawn += 1
+            self._lanes.setdefault(slot.lane, _Seen()).undrawn += 1
 
     def add(self, trials: Iterable[TrialRecord]) -> None:
         """Takes new or changed trials."""
         for trial in trials:
-            seen = self._lanes.setdefault((trial.task, trial.cell), _Seen())
+            seen = self._lanes.setdefault(trial.lane, _Seen())
             before = self.trials.get(trial.key)
             if before is not None:
                 seen.counts[before.status] -= 1
@@ -65,15 +66,15 @@ class Scoreboard:
 
     def draw(self, slot: SlotRecord) -> None:
         """Takes that a slot has its trials now."""
-        self._lanes[slot.task, slot.cell].undrawn -= 1
+        self._lanes[slot.lane].undrawn -= 1
 
     def lanes(self) -> list[LaneStanding]:
-        """Each task and cell, in the plan's order."""
+        """Each task, data set and cell, in the plan's order."""
         found = []
-        for (task, cell), seen in self._lanes.items():
+        for lane, seen in self._lanes.items():
             counts = seen.counts + Counter({Status.PENDING: seen.undrawn * self._replicates})
             best, key = (seen.best.best, seen.best.key) if seen.best else (None, None)
-            found.append(LaneStanding(task, cell, counts, best, key, _values(seen.trials.values())))
+            found.append(LaneStanding(*lane, counts, best, key, _values(seen.trials.values())))
         return found
 
     def seconds_left(self, concurrent: int) -> float | None:
@@ -113,9 +114,9 @@ def total(lanes: Iterable[LaneStanding]) -> Counter[Status]:
 
 
 def leader(lanes: Sequence[LaneStanding]) -> LaneStanding | None:
-    """Where the best trial is; None before there is one and where a sweep has several tasks."""
+    """Where the best trial is; None before there is one and where a sweep has several tasks or data sets."""
     scored = [lane for lane in lanes if lane.best is not None]
-    if not scored or len({lane.task for lane in lanes}) != 1:
+    if not scored or len({(lane.task, lane.data) for lane in lanes}) != 1:
         return None
     sign = 1.0 if is_maximized(scored[0].task) else -1.0
     return max(scored, key=lambda lane: sign * (lane.best or 0.0))
@@ -128,7 +129,7 @@ def status_json(
     metric: Callable[[str], str],
     seconds: float,
 ) -> dict[str, Any]:
-    """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task and cell.
+    """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task, data set and cell.
 
     Args:
         trials_of: Gives the trials of some keys.
@@ -147,6 +148,7 @@ def status_json(
         "results": [
             {
                 "task": lane.task,
+                "data": lane.data,
                 "cell": lane.cell,
                 "planned": lane.planned,
                 **_counts(lane.counts),

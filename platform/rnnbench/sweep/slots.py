@@ -26,7 +26,7 @@ def draw(planned: Planned, slot: SlotRecord, trials: Iterable[TrialRecord], sign
 def redraw(planned: Planned, slot: SlotRecord, evidence: Mapping[str, Plain]) -> list[TrialSpec]:
     """The trials that a slot gets from recorded evidence: always the same."""
     sweep = planned.sweep
-    task = next(task for task in sweep.tasks if task.name == slot.task)
+    task = sweep.get_choice(slot.task, slot.data)
     told = [(one["draw"], full_parameters(slot.task, slot.cell, one["parameters"]), one["value"]) for one in evidence["seen"]]
     seen = [Observation(draw, parameters, _number(value)) for draw, parameters, value in told]
     point = Drawn(slot.draw, draw_slot(sweep, task, slot.cell, slot.draw, seen))
@@ -36,7 +36,7 @@ def redraw(planned: Planned, slot: SlotRecord, evidence: Mapping[str, Plain]) ->
 def _seen(slot: SlotRecord, trials: Iterable[TrialRecord], sign: float) -> list[dict[str, Plain]]:
     groups: dict[int, list[TrialRecord]] = {}
     for trial in trials:
-        if (trial.spec.task, trial.spec.cell, trial.spec.stage) == (slot.task, slot.cell, "search"):
+        if trial.lane == slot.lane and trial.stage == "search":
             groups.setdefault(trial.spec.draw, []).append(trial)
     return [
         {"draw": number, "parameters": dict(group[0].spec.parameters), "value": _value(group, sign)}

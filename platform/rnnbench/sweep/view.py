@@ -42,8 +42,8 @@ class View:
         self.rungs: Rungs | None = None
         self.decided = 0
         self._keeping = Keeping(self._home, self._sweep.checkpoints, self._is_needed)
-        # The first trial of each question to each data set, with its place in the plan.
-        self._firsts: dict[tuple[str, str, object], tuple[int, str]] = {}
+        # The first trial of each stage of each question to each data set, with its place in the plan.
+        self._firsts: dict[tuple[str, str, str, object], tuple[int, str]] = {}
         return_freed_memory()
 
     def read(self) -> None:
@@ -66,7 +66,7 @@ class View:
         trials = list(trials)
         for trial in trials:
             if trial.key not in self.board.trials:
-                question = (trial.spec.task, trial.spec.data, question_of(trial.spec.task, trial.spec.parameters))
+                question = (trial.stage, trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters))
                 place = (trial.position, trial.key)
                 self._firsts[question] = min(place, self._firsts.get(question, place))
         self.board.add(trials)
@@ -104,7 +104,7 @@ class View:
         return bool(fresh or drawn)
 
     def computes_baselines(self, trial: TrialRecord) -> bool:
-        """Whether a trial is the one that does so for its question to its data set."""
+        """Whether a trial is the one of its stage that does so for its question to its data set."""
         return (trial.position, trial.key) in self._firsts.values()
 
     def confirmation(self) -> list[TrialSpec]:

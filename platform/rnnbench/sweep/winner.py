@@ -8,7 +8,7 @@ from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.task.catalogue import is_maximized, question_of
+from rnnbench.task.catalogue import is_maximized, question_of, tell_apart
 from rnnbench.trial.files import BEST
 
 
@@ -29,19 +29,20 @@ def find_trial(ledger: Ledger, target: str) -> TrialRecord:
 
 
 def find_winner(ledger: Ledger, name: str) -> TrialRecord:
-    """The winner of a sweep of one task.
+    """The winner of a sweep of one task and data set.
 
     Raises:
         UnknownSweepError: there is no such sweep.
-        UnknownNameError: no trial of it has completed, or it has several tasks.
+        UnknownNameError: no trial of it has completed, or it has several tasks or data sets.
     """
     ledger.get_sweep(name)
     done = [trial for trial in ledger.trials(name, statuses=(Status.COMPLETED,)) if trial.best is not None]
     if not done:
         raise UnknownNameError(f"no trial of sweep '{name}' has completed yet")
-    tasks = sorted({trial.task for trial in done})
+    tasks = tell_apart(sorted({(trial.task, trial.spec.data) for trial in done}))
     if len(tasks) > 1:
-        raise UnknownNameError(f"sweep '{name}' has several tasks ({', '.join(tasks)}): name a trial, {name}/KEY (rnnbench status {name})")
+        several = ", ".join(tasks.values())
+        raise UnknownNameError(f"sweep '{name}' has several tasks ({several}): name a trial, {name}/KEY (rnnbench status {name})")
     return _best(done)
 
 

@@ -43,11 +43,15 @@ class DataFile:
     """A file of a data set: its place below the data home, public address, checksum and size.
 
     The address is empty for a file that nobody publishes in this form; the checksum for one whose publisher gives none and that may change.
+
+    Attributes:
+        unpacked_sha256: Of what a gzip file holds: packed anew, by whatever program, it is as good as the published one.
     """
 
     path: Annotated[str, AfterValidator(_below)]
     url: Annotated[str, Field(pattern="^(https?://[^\\s]+)?$")] = ""
     sha256: Sha256 | None = None
+    unpacked_sha256: Sha256 | None = None
     size_bytes: int | None = None
 
 
@@ -82,9 +86,14 @@ class DataCard:
 
 @dataclass(frozen=True, config=_STRICT)
 class OwnDataCard:
-    """What a person's own files may be, in one line of words; and their floor and rows are found when they are read."""
+    """What a person's own files may be, in one line of words; and their floor and rows are found when they are read.
+
+    Attributes:
+        manifests: Endings of a table that names other files: whoever gives one gives the whole folder that it lies in.
+    """
 
     accepts: str
+    manifests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)

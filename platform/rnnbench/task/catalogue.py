@@ -1,6 +1,6 @@
 """The catalogue of tasks: every folder with a task.yaml, ours and other packages', without importing their code. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -89,6 +89,13 @@ def _foreign_card(module: str) -> TaskCard:
 def is_maximized(task: str) -> bool:
     """Whether the task's metric is better when higher."""
     return get_task(task).metric.direction == "max"
+
+
+def tell_apart(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What to call each task and data set among these: by the task, and by the data set too where the task has several."""
+    ordered = list(dict.fromkeys(places))
+    tasks = [task for task, _ in ordered]
+    return {(task, data): task if tasks.count(task) == 1 else f"{task} ({data})" for task, data in ordered}
 
 
 def question_of(task: str, parameters: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

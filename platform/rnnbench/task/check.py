@@ -9,10 +9,10 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +22,6 @@ from rnnbench.base.errors import RnnbenchError
 from rnnbench.base.parameters import Value
 from rnnbench.task.load import load_task
 from rnnbench.task.module import Batch
-
-CheckData = Callable[[Mapping[str, Path], str, Mapping[str, Value]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ def read_contents(task: str, data: str, files: Mapping[str, Path], parameters: M
     test = code.read_data(files, data, parameters, ("test",))
     findings += _odd("test", test.splits["test"])
     facts |= {name: value for name, value in test.facts.items() if name not in facts}
-    if thorough and (check := cast(CheckData | None, getattr(code, "check_data", None))) is not None:
-        findings += check(files, data, parameters)
+    if thorough:
+        findings += code.check_data(files, data, parameters)
     return Contents(facts, findings)
 
 

@@ -11,6 +11,7 @@ from rnnbench.base.parameters import Value
 from rnnbench.task.audio import SUFFIXES
 from rnnbench.task.files import get_column, read_table
 from rnnbench.task.sound_files import SoundFiles, is_archive
+from rnnbench.task.sources import OWN
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # What people call the splits.
@@ -49,28 +50,32 @@ def own_sounds(files: Mapping[str, Path]) -> SoundFiles:
     """A person's own folder of sounds.
 
     Raises:
-        DataError: it is one file: what a manifest names would not belong to the data's fingerprint, and a change go unnoticed.
+        DataError: it is one file that is no sound.
     """
     path = next(iter(files.values()))
-    if len(files) == 1 and (path.name.endswith(_TABLES) or is_archive(path)):
-        what = "unpack it and name the folder" if is_archive(path) else "name the folder that holds it and its sounds"
-        raise DataError(f"{path}: one file; {what} (data: {{path: FOLDER}}), so that a changed sound is noticed")
+    if len(files) == 1 and not path.name.lower().endswith(SUFFIXES):
+        if is_archive(path):
+            raise DataError(f"{path}: an archive; unpack it and name the folder")
+        if path.name.removesuffix(".gz").endswith(_TABLES):
+            raise DataError(f"{path}: no other file lies in its folder, and the sounds of a manifest must lie in it or below")
+        raise DataError(f"{path}: neither a folder of sounds nor its manifest ({', '.join(_TABLES)})")
     return SoundFiles(files)
 
 
-def read_manifest(sounds: SoundFiles, parameters: Mapping[str, Value], text: str) -> list[Clip] | None:
+def read_manifest(sounds: SoundFiles, data: str, parameters: Mapping[str, Value], text: str) -> list[Clip] | None:
     """The rows of the folder's manifest, a table with columns for path, text or label, and perhaps speaker and split.
 
     A path is relative to the manifest's folder, or absolute within the data's folder.
 
     Args:
+        data: The data set; of a manifest that a person named itself, `path:NAME`.
         text: Parameter that names the column of the text or label.
     Returns:
         None: there is no manifest.
     Raises:
         DataError: several tables of which none is called manifest, no such column, an empty field, or a sound that is not there.
     """
-    name = _find_manifest(sounds, parameters["data.manifest"])
+    name = _find_manifest(sounds, data.removeprefix(OWN), parameters["data.manifest"])
     if name is None:
         return None
     path = sounds.path(name)
@@ -117,8 +122,13 @@ def read_class_folders(sounds: SoundFiles) -> list[Clip]:
     return clips
 
 
-def _find_manifest(sounds: SoundFiles, chosen: Value) -> str | None:
+def _find_manifest(sounds: SoundFiles, given: str, chosen: Value) -> str | None:
     tables = [name for name in sounds.names if name.removesuffix(".gz").endswith(_TABLES)]
+    if given in tables:
+        if chosen not in (None, given):
+            words = f"data.manifest names '{printable(str(chosen))}', but this is the manifest that data: {{path: ...}} names"
+            raise DataError(f"{sounds.path(given)}: {words}; leave one of them out")
+        return given
     if chosen is not None:
         if chosen not in sounds.names:
             raise DataError(f"{sounds.where}: holds no '{printable(str(chosen))}', which data.manifest names")

@@ -1,14 +1,14 @@
 """Where a data set's files are on this machine, and a fingerprint of the bytes a trial will see. No torch."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from rnnbench.base.canonical import digest
 from rnnbench.base.errors import DataError, UnknownNameError
-from rnnbench.base.files import sha256_file
+from rnnbench.base.files import sha256_file, sha256_unpacked
 from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import DataCard, DataFile, TaskCard
 from rnnbench.task.own_files import MAX_OWN_FILES, list_own_files
@@ -44,7 +44,7 @@ def own_name(path: Path) -> str:
 def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> dict[str, Path]:
     """The data set's files by the last part of their declared path, or by the whole of it where two files of the set share that part.
 
-    In a folder of one's own by their place in it; see `find_files` for where they are looked for.
+    In a folder of one's own, or that of a manifest, by their place in it; see `find_files` for where they are looked for.
 
     Args:
         own: The file or folder behind `path:NAME`.
@@ -52,7 +52,7 @@ def locate(card: TaskCard, data: str, home: Path, own: Path | None = None) -> di
         DataError: a file is not there; the text has the command that fetches it.
     """
     if own is not None:
-        return list_own_files(own)
+        return list_own_files(own.parent if _is_manifest(card, own) else own)
     item = get_data_card(card, data)
     if data.startswith(OWN):
         raise DataError(f"'{printable(data)}' is somebody's own data, and where it lies is not known here; name the file again")
@@ -104,13 +104,14 @@ def differs_from_published(card: TaskCard, data: str, home: Path) -> list[str]:
 
 
 def is_published(card: TaskCard, data: str, file: DataFile, place: Path) -> bool:
-    """Whether a file here has the checksum of the card's file of that name, in one of its forms.
+    """Whether a file here has the checksum of the card's file of that name, in one of its forms, or holds what that one holds.
 
     Where the card has none, because the publisher gives none, every file passes.
     """
     item, name = card.data[data], PurePosixPath(file.path).name
-    known = {one.sha256 for files in (item.files, *item.or_files) for one in files if PurePosixPath(one.path).name == name}
-    return None in known or checksum(place) in known
+    same = [one for files in (item.files, *item.or_files) for one in files if PurePosixPath(one.path).name == name]
+    known, unpacked = {one.sha256 for one in same}, {one.unpacked_sha256 for one in same} - {None}
+    return None in known or checksum(place) in known or (bool(unpacked) and _found_once(sha256_unpacked, place) in unpacked)
 
 
 def checksum(path: Path) -> str:
@@ -119,22 +120,32 @@ def checksum(path: Path) -> str:
     Raises:
         DataError: it cannot be read.
     """
+    found = _found_once(sha256_file, path)
+    assert found is not None, "every file has one"
+    return found
+
+
+def _found_once(of: Callable[[Path], str | None], path: Path) -> str | None:
     try:
         found = path.stat()
-        return _checksum_once(path, found.st_size, found.st_mtime_ns)
+        return _remembered(of, path, found.st_size, found.st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @lru_cache(maxsize=MAX_OWN_FILES)
-def _checksum_once(path: Path, _size_bytes: int, _mtime_ns: int) -> str:
-    return sha256_file(path)
+def _remembered(of: Callable[[Path], str | None], path: Path, _size_bytes: int, _mtime_ns: int) -> str | None:
+    return of(path)
 
 
 def _is_file(path: Path) -> bool:
     with suppress(OSError):  # a folder on the way that may not be entered
         return path.is_file()
     return False
+
+
+def _is_manifest(card: TaskCard, own: Path) -> bool:
+    return card.own_data is not None and own.name.removesuffix(".gz").endswith(card.own_data.manifests) and _is_file(own)
 
 
 def _how_to_get(card: TaskCard, data: str, item: DataCard, home: Path) -> str:

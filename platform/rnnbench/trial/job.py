@@ -43,7 +43,8 @@ class Job:
         gpus: Of each worker: 0 trains on the processor; a share (the executor's matter) or 1 on the GPU that the environment gives.
         init_from: Checkpoint of the trained model whose weights the trial starts from, see `training.init_from`.
         fuse: Whether it trains together with the others that it comes with: auto finds out first if that is faster.
-        baselines: Whether to compute the task's non-recurrent baselines too (one trial of a sweep does).
+        baselines: Whether to compute the task's non-recurrent baselines too, on the split that its stage is judged on: validation in the
+            search, test in the confirmation (one trial of each does, for each question to each data set).
     """
 
     key: str

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,8 @@ class Attempt:
         keep(spec, progress.best_weights, data, self.job.own_cell).save(Path(self.job.folder) / BEST)
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
         outcome["data"] = dict(data.facts)
-        if self.job.baselines:
-            outcome["baselines"] = load_task(spec.task).baselines(data)
+        if self.job.baselines and spec.stage == "search":
+            outcome["baselines"] = load_task(spec.task).baselines(data, "validation")
         if not trainer.is_done():
             self._save(trainer)
             return outcome
@@ -189,6 +190,9 @@ class Attempt:
             trainer.module.to("cpu").load_state_dict(progress.best_weights)
             test = read_data(spec, self.job.paths(), ("test",)).splits["test"]
             outcome["test"] = evaluate(trainer.module, test, self.pulse)
+            if self.job.baselines:
+                both = replace(data, splits={"train": data.splits["train"], "test": test})
+                outcome["test_baselines"] = load_task(spec.task).baselines(both, "test")
             with torch.inference_mode():
                 outcome["examined"] = trainer.module.examine(test)
             outcome["gradient_flow"] = measure_flow(trainer.module, data.splits["validation"])
@@ -210,6 +214,7 @@ class Attempt:
             "metrics": progress.best_metrics,
             "test": None,
             "baselines": {},
+            "test_baselines": {},
             "hidden_size": trainer.module.network.hidden_size,
             "num_parameters": sum(weight.numel() for weight in trainer.weights),
             "train_s": progress.train_s,

@@ -14,6 +14,8 @@ LOOP_VERSION = 3
 _NOISE = ("network.input_noise", "network.dropout", "network.recurrent_dropout", "network.zoneout", "network.weight_drop")
 
 Stage = Literal["search", "confirm"]
+# Task, data set and cell: searched and compared within itself, never across.
+Lane = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class TrialSpec:
     scheduler: Mapping[str, Plain] | None = None
     draw: int = 0
     replicate: int = 0
+
+    @property
+    def lane(self) -> Lane:
+        """Which search it belongs to."""
+        return self.task, self.data, self.cell
 
     def key(self) -> str:
         """sha256 of what determines the result, 64 hexadecimal digits."""

@@ -1,5 +1,6 @@
 """Opening a ledger: created once, never opened by an older program, readable from every stored version."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from sqlalchemy import create_engine, inspect
 from rnnbench.base.errors import LedgerError
 from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.models import Base
+from rnnbench.ledger.records import SlotRecord
 from rnnbench.ledger.store import Ledger
 
 LEDGERS = Path(__file__).parents[2] / "ledgers"
@@ -53,6 +55,18 @@ def test_every_stored_ledger_opens_with_what_it_held(dump: Path, tmp_path: Path)
         assert [trial.status.value for trial in trials] == ["completed", "pending"]
         assert trials[0].key == trials[0].spec.key()
         assert [epoch.metrics["mse"] for epoch in ledger.epochs([trials[0].key])[trials[0].key]] == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(("said", "data"), [("generated", "generated"), ({"path": "/some/place/mine.csv"}, "path:mine.csv")])
+def test_a_slot_from_before_data_sets_were_named_gets_that_of_its_sweeps_settings(said: object, data: str, tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((LEDGERS / "0003.sql").read_text())
+        connection.execute("UPDATE sweeps SET settings = json_set(settings, '$.task[0].data', json(?))", (json.dumps(said),))
+    connection.close()
+    with Ledger.open(f"sqlite:///{path}") as ledger:
+        assert ledger.slots("one") == [SlotRecord(2, "adding", data, "lstm", 7, False, None)]
+        assert [lane.lane for lane in ledger.standings("one", (), lambda task: False)][-1] == ("adding", data, "lstm")
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

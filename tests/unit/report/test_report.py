@@ -85,6 +85,32 @@ def test_an_interval_does_not_leave_the_metrics_range() -> None:
     assert (interval.high, interval.method) == (1.0, "Student's t over seeds, cut to the metric's range")
 
 
+def test_a_confirmed_test_value_stands_beside_the_baselines_of_the_test_split(tmp_path: Path) -> None:
+    levels = {"majority class": 0.11, "logistic regression": 0.95}
+    first = replace(GRU[4], outcome={**GRU[4].outcome, "test_baselines": levels})
+    trials = [*GRU[:4], first, *GRU[5:], *LSTM]
+    (comparison,) = build_comparisons([study(trials)])
+    assert (comparison.baselines, comparison.test_baselines) == ({"majority class": 0.1}, levels)
+    said = words(*trials)
+    assert (
+        "Without a recurrent network, logistic regression reaches 0.95 on the test data; the mean of the best cell here is not better"
+        in said
+    )
+    assert "validation data" not in said
+    files = write_report([study(trials)], tmp_path)
+    assert json.loads(files.json.read_text())["comparisons"][0]["test_baselines"] == levels
+    page, table = files.html.read_text(), files.markdown.read_text()
+    assert "| majority class, no recurrent network | - | - | - | 0.1 | - | - | 0.11 | - | - | - |" in table
+    assert "| logistic regression, no recurrent network | - | - | - | - | - | - | 0.95 | - | - | - |" in table
+    (foot,) = re.findall(r"<tfoot>.*?</tfoot>", page, re.DOTALL)
+    head = re.findall(r'<table class="sortable">\n<thead>(.*?)</thead>', page)[0]
+    assert [row.count("<td>") for row in foot.split("</tr>")[:-1]] == [head.count("<th ")] * 2
+    # Of cells that were not confirmed there is no test value, and nothing to be judged by one.
+    untested = words(first, *GRU[:4], *LSTM[:4])
+    assert "on the validation data" in untested
+    assert "0.95" not in untested
+
+
 def test_other_questions_to_the_same_data_are_compared_apart_and_other_models_are_not() -> None:
     half = [
         replace(one, spec=replace(one.spec, parameters={**one.spec.parameters, "data.train_fraction": 0.5}), key=f"half {one.key}")

@@ -74,7 +74,7 @@ def test_the_leader_is_the_best_of_one_task_and_nobody_where_there_are_several()
 
 
 def test_slots_that_are_not_drawn_count_as_pending() -> None:
-    slots = [SlotRecord(place, "adding", "gru", place, False, None) for place in range(3)]
+    slots = [SlotRecord(place, "adding", "d", "gru", place, False, None) for place in range(3)]
     board = Scoreboard([], slots, replicates=2)
     board.draw(slots[0])
     assert total(board.lanes()) == {Status.PENDING: 4}

@@ -26,7 +26,9 @@ def write(folder: Path, content: Mapping[str, str]) -> dict[str, Path]:
 
 def manifest(folder: Path, table: str, name: str = "manifest.csv", **changes: Value) -> list[Clip] | None:
     files = write(folder, {name: table, "a.wav": "", "deep/b.wav": ""})
-    return read_manifest(own_sounds(files), {**COLUMNS, **{f"data.{key}": value for key, value in changes.items()}}, "data.label_column")
+    return read_manifest(
+        own_sounds(files), "path:own", {**COLUMNS, **{f"data.{key}": value for key, value in changes.items()}}, "data.label_column"
+    )
 
 
 def test_a_manifest_names_sounds_labels_speakers_and_splits(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_a_manifest_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) ->
     files = write(tmp_path, {"a.wav": "", "manifest.csv": ""})
     files["manifest.csv"].write_bytes(b"path,label\na.wav,\xe9t\xe9\n")
     with pytest.raises(DataError, match=r"manifest\.csv:2: not UTF-8"):
-        read_manifest(own_sounds(files), COLUMNS, "data.label_column")
+        read_manifest(own_sounds(files), "path:own", COLUMNS, "data.label_column")
 
 
 def test_one_of_several_tables_must_be_called_manifest_or_be_named(tmp_path: Path) -> None:
@@ -93,9 +95,30 @@ def test_one_of_several_tables_must_be_called_manifest_or_be_named(tmp_path: Pat
         manifest(tmp_path, "path,label\na.wav,y\n", manifest="gone.csv")
 
 
-@pytest.mark.parametrize("name", ["manifest.csv", "sounds.zip", "rows.jsonl"])
-def test_a_single_file_is_refused_for_its_sounds_would_not_be_watched(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{name}: one file.*so that a changed sound is noticed"):
+def test_a_manifest_that_the_data_name_is_the_one_among_several_tables(tmp_path: Path) -> None:
+    tables = {"one.csv": "path,label\na.wav,x\n", "two.csv": "path,label\na.wav,y\n", "manifest.csv": "path,label\na.wav,z\n"}
+    sounds = own_sounds(write(tmp_path, {**tables, "a.wav": ""}))
+    for name, label in (("one.csv", "x"), ("two.csv", "y"), ("manifest.csv", "z")):
+        for chosen in (None, name):
+            found = read_manifest(sounds, f"path:{name}", {**COLUMNS, "data.manifest": chosen}, "data.label_column")
+            assert [clip.text for clip in found or ()] == [label]
+    with pytest.raises(
+        DataError, match=r"one\.csv: data\.manifest names 'two\.csv', but this is the manifest that data: .*leave one of them"
+    ):
+        read_manifest(sounds, "path:one.csv", {**COLUMNS, "data.manifest": "two.csv"}, "data.label_column")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("manifest.csv", "no other file lies in its folder, and the sounds of a manifest must lie in it or below"),
+        ("rows.jsonl", "no other file lies in its folder"),
+        ("sounds.zip", "an archive; unpack it and name the folder"),
+        ("notes.txt", "neither a folder of sounds nor its manifest"),
+    ],
+)
+def test_a_single_file_that_is_no_sound_is_refused(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{name}: {message}"):
         own_sounds({name: tmp_path / name})
 
 

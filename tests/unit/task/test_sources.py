@@ -1,7 +1,9 @@
 """Where files are found, what they are called, and whether their bytes are the published ones."""
 
+import gzip
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,24 @@ def test_another_form_serves_only_where_all_of_it_is_there(tmp_path: Path) -> No
     assert set(locate(card, "real", tmp_path)) == {"a.csv"}
 
 
+def test_a_file_packed_anew_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    published = gzip.compress(ONE, 9, mtime=1)
+    sums = {"sha256": hashlib.sha256(published).hexdigest(), "unpacked_sha256": SHA_ONE}
+    card, place = card_of(file("set/a.gz", **sums)), put(tmp_path, "set/a.gz", published)
+    first = fingerprint(card, "real", tmp_path)
+    assert differs_from_published(card, "real", tmp_path) == []
+    place.write_bytes(gzip.compress(ONE, 1, mtime=22))
+    assert differs_from_published(card, "real", tmp_path) == []
+    # A key is of the bytes that are here, as before.
+    assert fingerprint(card, "real", tmp_path) != first
+    for other in (gzip.compress(TWO), gzip.compress(ONE)[:-1], ONE, b""):
+        place.write_bytes(other)
+        assert differs_from_published(card, "real", tmp_path) == ["a.gz"]
+    plain = card_of(file("set/a.gz", sha256=sums["sha256"]))
+    place.write_bytes(gzip.compress(ONE, 1, mtime=333))
+    assert differs_from_published(plain, "real", tmp_path) == ["a.gz"]
+
+
 def test_the_home_may_be_the_folder_of_one_set_where_a_checksum_can_tell(tmp_path: Path) -> None:
     put(tmp_path, "a.csv")
     assert locate(card_of(file("set/a.csv", sha256=SHA_ONE)), "real", tmp_path) == {"a.csv": tmp_path / "a.csv"}
@@ -160,6 +180,20 @@ def test_ones_own_file_goes_by_its_name(tmp_path: Path) -> None:
     assert locate(card_of(), "path:my.csv", tmp_path, own) == {"my.csv": own}
     with pytest.raises(UnknownNameError, match=r"no data set 'path:my\.csv'"):
         fingerprint(card_of(takes_own=False), "path:my.csv", tmp_path, own)
+
+
+def test_a_manifest_stands_for_its_folder_where_the_task_takes_one(tmp_path: Path) -> None:
+    own, sound = put(tmp_path, "set/manifest.csv"), put(tmp_path, "set/deep/a.wav")
+    card = replace(card_of(), own_data=OwnDataCard("a folder with a manifest", manifests=(".csv",)))
+    assert locate(card, own_name(own), tmp_path, own) == {"deep/a.wav": sound, "manifest.csv": own}
+    first = fingerprint(card, own_name(own), tmp_path, own)
+    sound.write_bytes(TWO)
+    assert fingerprint(card, own_name(own), tmp_path, own) != first
+    assert locate(card, own_name(sound), tmp_path, sound) == {"a.wav": sound}
+    (tmp_path / "set.csv").mkdir()
+    inside = put(tmp_path, "set.csv/b.wav")
+    assert locate(card, "path:set.csv", tmp_path, tmp_path / "set.csv") == {"b.wav": inside}
+    assert locate(card_of(), own_name(own), tmp_path, own) == {"manifest.csv": own}
 
 
 def test_own_data_of_which_only_the_name_is_known_is_refused(tmp_path: Path) -> None:

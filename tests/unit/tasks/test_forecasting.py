@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -35,7 +34,7 @@ from rnnbench_tasks.forecasting.baselines import fit_ridge
 from rnnbench_tasks.forecasting.comparison import MIN_LOSSES, by_time, estimate_mean, is_better
 from rnnbench_tasks.forecasting.generated import draw_lorenz, draw_mackey_glass, integrate, integrate_mackey_glass, lorenz
 from rnnbench_tasks.forecasting.module import Module
-from rnnbench_tasks.forecasting.preparation import calendar_features
+from rnnbench_tasks.forecasting.seasons import calendar_features
 from rnnbench_tasks.forecasting.windows import unpack
 
 CARD = get_task("forecasting")
@@ -373,14 +372,14 @@ def silenced(module: Module) -> Module:
 def test_a_network_that_says_nothing_is_the_forecast_that_it_is_added_to(changes: dict[str, Value], baseline: str, tmp_path: Path) -> None:
     data = read(write(tmp_path / "a.csv", walk(100)), **changes)
     found = measure(silenced(build(data, **changes)), data.splits["validation"])
-    assert found["mse"] == pytest.approx(CODE.baselines(data)[baseline], rel=1e-5)
+    assert found["mse"] == pytest.approx(CODE.baselines(data, "validation")[baseline], rel=1e-5)
 
 
 def test_changes_in_logarithms_begin_at_persistence_too(tmp_path: Path) -> None:
     changes: dict[str, Value] = {"data_transform": "log_difference", "data_scaling": "none"}
     data = read(write(tmp_path / "a.csv", walk(100)), **changes)
     found = measure(silenced(build(data, **changes)), data.splits["validation"])
-    assert found["mse"] == pytest.approx(CODE.baselines(data)["persistence"], rel=1e-5)
+    assert found["mse"] == pytest.approx(CODE.baselines(data, "validation")["persistence"], rel=1e-5)
 
 
 # Decoding
@@ -495,7 +494,7 @@ def test_the_linear_model_is_scikit_learns_ridge() -> None:
 
 def test_simple_forecasts_are_what_their_names_say(tmp_path: Path) -> None:
     values = walk(100, 1)[:, 0]
-    found = CODE.baselines(read(write(tmp_path / "a.csv", values), data_season=2))
+    found = CODE.baselines(read(write(tmp_path / "a.csv", values), data_season=2), "validation")
     deviation = values[:70].std()
     errors: dict[str, list[float]] = {"persistence": [], "seasonal naive": [], "drift": []}
     for row in range(69, 77):
@@ -513,8 +512,8 @@ def test_a_linear_series_is_no_secret_to_the_linear_model_and_noise_is_nobodys(t
     wave = write(tmp_path / "a.csv", np.sin(steps / 3) + np.sin(steps / 7))
     noise = write(tmp_path / "b.csv", np.random.default_rng(0).normal(size=400))
     linear = "linear model of the window (ridge)"
-    assert CODE.baselines(read(wave, data_window=12))[linear] < 1e-3
-    found = CODE.baselines(read(noise, data_window=12))
+    assert CODE.baselines(read(wave, data_window=12), "validation")[linear] < 1e-3
+    found = CODE.baselines(read(noise, data_window=12), "validation")
     # Noise cannot be forecast: the best is its mean, an error of one variance; persistence has two.
     assert 0.7 < found[linear] < 1.4
     assert found["persistence"] > 1.4
@@ -531,7 +530,7 @@ def test_the_floors_of_the_transformer_are_those_of_an_independent_count(data_ho
     # 0.4244 over all 2857 windows, 0.4246 without the last one.
     assert day_before == pytest.approx(0.4245, abs=1e-4)
     data = CODE.read_data(locate(CARD, "etth1", data_home), "etth1", parameters(data_horizon=24, data_window=48), ALL)
-    ours = CODE.baselines(replace(data, splits={"train": data.splits["train"], "validation": data.splits["test"]}))
+    ours = CODE.baselines(data, "test")
     assert ours["persistence"] == pytest.approx(last, rel=1e-9)
     assert ours["seasonal naive"] == pytest.approx(day_before, rel=1e-9)
     floor = CARD.data["etth1"].floor
@@ -545,7 +544,7 @@ def test_the_floors_of_the_transformer_are_those_of_an_independent_count(data_ho
 )
 def test_the_floors_of_the_other_sets_are_persistence_one_step_ahead(name: str, rmse: float | None, data_home: Path) -> None:
     data = CODE.read_data(locate(CARD, name, data_home), name, parameters(data_horizon=1, data_window=24), ALL)
-    test = CODE.baselines(replace(data, splits={"train": data.splits["train"], "validation": data.splits["test"]}))
+    test = CODE.baselines(data, "test")
     floor = CARD.data[name].floor
     assert floor is not None
     assert test["persistence"] == pytest.approx(floor.value, abs=5e-5)

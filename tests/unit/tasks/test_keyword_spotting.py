@@ -34,7 +34,7 @@ def test_generated_words_are_even_over_classes_and_their_order_alone_tells_them_
     data = read(TASK)
     for split in data.splits.values():
         assert split.targets.bincount().tolist() == [len(split) // 6] * 6
-    found = load_task(TASK).baselines(data)
+    found = load_task(TASK).baselines(data, "validation")
     # Every word has the same three tones: without their order there is only chance, 1/6, with a standard error of 0.028 on 180 rows.
     assert found["majority class"] == pytest.approx(1 / 6)
     assert found["nearest class mean"] < 1 / 6 + 4 * 0.028
@@ -149,6 +149,13 @@ def test_a_persons_own_folders_of_words_are_read(tmp_path: Path) -> None:
     assert data.facts["train seconds"] == pytest.approx(3.0)
 
 
+def test_a_manifest_means_its_folder_and_has_the_say_over_the_folders_of_words(tmp_path: Path) -> None:
+    files = own(tmp_path, manifest="path,label\n" + "".join(f"{'yes' if row % 2 else 'no'}/{row}.wav,{row % 3}\n" for row in range(12)))
+    found = locate(get_task(TASK), "path:manifest.csv", tmp_path, files["manifest.csv"])
+    assert found == files
+    assert read(TASK, "path:manifest.csv", found).preparation["classes"] == ["0", "1", "2"]
+
+
 def test_a_manifest_with_speakers_holds_them_apart(tmp_path: Path) -> None:
     lines = [f"{'yes' if row % 2 else 'no'}/{row}.wav,{'ja' if row % 2 else 'nein'},s{row // 2}" for row in range(12)]
     data = read(TASK, "path:own", own(tmp_path, manifest="path,label,speaker\n" + "\n".join(lines)))
@@ -208,7 +215,7 @@ def test_data_check_tells_of_what_is_odd(tmp_path: Path) -> None:
     files = write_sounds(tmp_path, sounds | {f"yes/n{row}.wav": hiss(10 + row) for row in range(20)})
     files |= write_sounds(tmp_path, {"no/loud.wav": np.full(2400, 32767, dtype=np.int16)}, rate=16000)
     files |= write_sounds(tmp_path, {"_noise/x.wav": hiss(5)})
-    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))  # type: ignore[attr-defined]  # not every task has one
+    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))
     text = "\n".join(lines)
     assert "1 sounds are there several times, sample by sample: yes/1.wav = yes/same.wav" in text
     assert "1 sounds are silent (every sample is zero): no/silent.wav" in text
@@ -274,7 +281,7 @@ def test_fsdd_has_its_official_test_split_and_an_even_validation_split(data_home
     floor = get_task(TASK).data["fsdd"].floor
     assert floor is not None
     tested = TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 80, 10, preparation=data.preparation)
-    assert load_task(TASK).baselines(tested)["logistic regression"] == pytest.approx(floor.value, abs=0.01)
+    assert load_task(TASK).baselines(tested, "validation")["logistic regression"] == pytest.approx(floor.value, abs=0.01)
 
 
 @pytest.mark.slow

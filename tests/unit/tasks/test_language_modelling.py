@@ -509,7 +509,7 @@ def test_training_beats_the_bigram_on_a_text_with_memory_and_not_on_one_that_is_
         data = read_own(tmp_path, of, task__embedding_size=12, data__bptt=20)
         found = trainer(spec(optimizer__lr=0.02, network__hidden_size=24), data)
         best = min(found.run_epoch(data.splits["train"], data.splits["validation"])["nll"] for _ in range(8))
-        counted = baselines(data)
+        counted = baselines(data, "validation")
         if memory:
             assert best < 0.8 * min(counted.values())
         else:
@@ -552,7 +552,7 @@ def test_counted_baselines_equal_a_count_by_hand(tmp_path: Path) -> None:
         "bigram": -sum(math.log(bigram(*step)) for step in steps) / len(steps),
         "bigram, Kneser-Ney": -sum(math.log(kneser_ney(*step)) for step in steps) / len(steps),
     }
-    assert baselines(data) == pytest.approx(expected, rel=1e-12)
+    assert baselines(data, "validation") == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_floors_of_the_card_are_the_best_counted_baseline_of_the_test_text(data_home: Path) -> None:
@@ -560,7 +560,7 @@ def test_the_floors_of_the_card_are_the_best_counted_baseline_of_the_test_text(d
         if item.floor is None:
             continue
         data = read_data(locate(CARD, name, data_home), name, options(), ("train", "test"))
-        counted = baselines(TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 1, data.output_size))
+        counted = baselines(data, "test")
         assert min(counted.values()) == pytest.approx(item.floor.value, abs=0.001)
         assert min(counted, key=lambda one: counted[one]) in item.floor.baseline
 
@@ -570,14 +570,14 @@ def test_counts_of_shakespeare_are_those_that_others_found(data_home: Path) -> N
     data = read_data(locate(CARD, "tinyshakespeare", data_home), "tinyshakespeare", options(), ("train", "validation", "test"))
     pieces = [numbers_of(data, name) for name in ("validation", "test")]
     last = windows_of(torch.cat(pieces).tolist(), 64)
-    counted = baselines(TaskData({"train": data.splits["train"], "validation": last}, 1, data.output_size))
+    counted = baselines(TaskData({"train": data.splits["train"], "validation": last}, 1, data.output_size), "validation")
     assert data.facts["train characters"] == pytest.approx(1003854, abs=40)
     assert int(last.characters.sum()) == pytest.approx(111540, abs=40)
     assert counted["unigram"] == pytest.approx(3.347, abs=0.0005)
     assert counted["bigram"] == pytest.approx(2.497, abs=0.001)
     # By turns both are like the whole; its halves have 2.487 and 2.506.
     for name in ("validation", "test"):
-        part = baselines(TaskData({"train": data.splits["train"], "validation": data.splits[name]}, 1, data.output_size))
+        part = baselines(data, name)
         assert part["bigram"] == pytest.approx(counted["bigram"], abs=0.006)
 
 

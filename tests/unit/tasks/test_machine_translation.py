@@ -208,7 +208,7 @@ def test_dates_are_learnt_and_with_shuffled_translations_they_are_not() -> None:
     one, data = trainer(spec({"network.hidden_size": 32, "task.embedding_size": 16, "training.batch_size": 64, "optimizer.lr": 0.01}))
     for _ in range(3):
         found = one.run_epoch(data.splits["train"], data.splits["validation"])
-    assert found["nll"] < 0.1 * baselines(data)["target bigram"]
+    assert found["nll"] < 0.1 * baselines(data, "validation")["target bigram"]
     assert found["exact_match"] > 0.8
     other, _ = trainer(spec({"network.hidden_size": 32, "task.embedding_size": 16, "training.batch_size": 64, "optimizer.lr": 0.01}))
     train = data.splits["train"]
@@ -338,6 +338,6 @@ def test_the_baselines_equal_a_count_by_hand(tmp_path: Path) -> None:
     assert sum(alone(token) for token in range(data.output_size)) == pytest.approx(1)
     assert sum(following(BEGIN, token) for token in range(data.output_size)) == pytest.approx(1)
     asked = [pair for row in rows["validation"] for pair in itertools.pairwise(row)]
-    found = baselines(data)
+    found = baselines(data, "validation")
     assert found["target unigram"] == pytest.approx(-np.mean([math.log(alone(other)) for _, other in asked]))
     assert found["target bigram"] == pytest.approx(-np.mean([math.log(following(one, other)) for one, other in asked]))

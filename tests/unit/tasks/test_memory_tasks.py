@@ -125,7 +125,7 @@ def test_the_card_names_a_level_that_the_data_tell(name: str) -> None:
     assert card.must_beat is not None
     facts = read(name).facts
     level = facts[card.must_beat.baseline]
-    assert load_task(name).baselines(read(name))["memoryless"] == level
+    assert load_task(name).baselines(read(name), "validation")["memoryless"] == level
     assert isinstance(facts[card.must_beat.on_test or card.must_beat.baseline], float)
     best = {"max": 1.0, "min": 0.0}[card.metric.direction]
     assert card.must_beat.perfect == best
@@ -482,7 +482,7 @@ def test_without_memory_every_value_is_as_likely_and_without_keys_every_value_of
     targets = data.splits["validation"].targets
     answers = targets[targets != NOTHING]
     assert chisquare(answers.bincount(minlength=8)).pvalue > 0.001
-    assert load_task("associative_recall").baselines(data) == {"memoryless": 1 / 8, "a value of the sequence": 1 / 4}
+    assert load_task("associative_recall").baselines(data, "validation") == {"memoryless": 1 / 8, "a value of the sequence": 1 / 4}
     first = data.splits["validation"].inputs[:, 1] - 9
     shares = (targets == first.unsqueeze(1)).sum(1).double()
     # Always giving the first pair's value is right once in every sequence of four questions.

@@ -237,8 +237,8 @@ def test_frames_in_another_order_take_the_use_of_the_last_frame_away() -> None:
     def mixed(split: Batch) -> Batch:
         return music._pad([Piece("", rng.permutation(roll)) for roll in pieces_of(split)])
 
-    ordered = music.baselines(data)
-    wrong = music.baselines(TaskData({name: mixed(split) for name, split in data.splits.items()}, 88, 88))
+    ordered = music.baselines(data, "validation")
+    wrong = music.baselines(TaskData({name: mixed(split) for name, split in data.splits.items()}, 88, 88), "validation")
     gain = {name: found["key frequency"] - found["each key given its own last value"] for name, found in (("o", ordered), ("w", wrong))}
     assert gain["o"] > 2.0
     # A piece's own keys come again in any order: less than half of the gain is left.

@@ -87,7 +87,7 @@ def test_the_classes_of_the_waves_differ_in_nothing_but_order() -> None:
 
 
 def test_statistics_without_order_are_at_chance_on_the_waves(waves: TaskData) -> None:
-    found = CODE.baselines(waves)
+    found = CODE.baselines(waves, "validation")
     # Three standard errors of 200 rows at 1/3.
     assert found["logistic regression on mean, deviation, extremes and length"] < 1 / 3 + 3 * 0.0333
     assert found["majority class"] < 0.45

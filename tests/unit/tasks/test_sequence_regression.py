@@ -70,7 +70,7 @@ def test_the_frequency_asked_for_is_the_peak_of_the_periodogram() -> None:
 
 
 def test_statistics_without_order_do_not_know_the_frequency(oscillations: TaskData) -> None:
-    found = CODE.baselines(oscillations)
+    found = CODE.baselines(oscillations, "validation")
     truth = oscillations.splits["validation"].targets.double().numpy()
     assert found["mean of the training targets"] == pytest.approx(
         np.square(truth - float(oscillations.splits["train"].targets.double().mean())).mean()

@@ -21,7 +21,9 @@ from rnnbench.cells.build import build_network
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
 from rnnbench.task.answers import Question
 from rnnbench.task.catalogue import get_task
+from rnnbench.task.files import read_bytes
 from rnnbench.task.module import Batch, TaskData, TaskModule
+from rnnbench.task.sources import differs_from_published, locate
 from rnnbench_tasks.sequential_digits import task as digits
 from rnnbench_tasks.sequential_digits.images import read_images
 
@@ -98,6 +100,18 @@ def test_images_of_shares_are_taken_as_they_are(tmp_path: Path) -> None:
     assert float(data.splits["test"].inputs.max()) <= 1
 
 
+def test_mnist_packed_anew_or_unpacked_is_known_as_published(data_home: Path, tmp_path: Path) -> None:
+    card = get_task("sequential_digits")
+    assert differs_from_published(card, "mnist", data_home) == []
+    for name, path in locate(card, "mnist", data_home).items():
+        (tmp_path / name.removesuffix(".gz")).write_bytes(read_bytes(path))
+    assert set(locate(card, "mnist", tmp_path)) == {file.path.removeprefix("mnist/") for file in card.data["mnist"].or_files[0]}
+    assert differs_from_published(card, "mnist", tmp_path) == []
+    labels = tmp_path / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\0")
+    assert differs_from_published(card, "mnist", tmp_path) == ["t10k-labels-idx1-ubyte"]
+
+
 def test_a_folder_of_idx_files_is_read_as_mnist_is(tmp_path: Path) -> None:
     images, labels = own_images(100, (0, 1, 2, 3), (6, 6))
     parts = {"train": (images[:80], labels[:80]), "t10k": (images[80:], labels[80:])}
@@ -108,6 +122,12 @@ def test_a_folder_of_idx_files_is_read_as_mnist_is(tmp_path: Path) -> None:
     data = read("path:folder", files)
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 72, "validation": 8, "test": 20}
     assert data.splits["test"].targets.tolist() == labels[80:].tolist()
+    unpacked = {}
+    for name, path in files.items():
+        unpacked[name.removesuffix(".gz")] = path.with_suffix("")
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+    again = read("path:folder", unpacked)
+    assert all(torch.equal(again.splits[name].inputs, split.inputs) for name, split in data.splits.items())
     del files["t10k-labels-idx1-ubyte.gz"]
     with pytest.raises(DataError, match=r"there is no t10k-labels-idx1-ubyte\.gz"):
         read("path:folder", files)

@@ -175,7 +175,7 @@ def test_validation_may_be_decoded_by_beam_search() -> None:
 
 def test_baselines_are_what_can_be_written_without_hearing() -> None:
     data = read(TASK, splits=("train", "validation"))
-    found = load_task(TASK).baselines(data)
+    found = load_task(TASK).baselines(data, "validation")
     assert found["nothing"] == 1.0
     assert set(found) == {"nothing", "the commonest transcript", "the commonest word, as many as usual"}
     assert 0.5 < min(found.values()) <= 1.0
@@ -196,6 +196,18 @@ def test_a_persons_own_manifest_is_read_and_transcripts_cleaned_as_asked(tmp_pat
     assert words.splits["train"].target_lengths is not None
     assert words.facts["train words"] == int(words.splits["train"].target_lengths.sum())
     assert [len(split) for split in words.splits.values()] == [16, 2, 2]
+
+
+def test_a_manifest_means_the_same_as_its_folder_and_chooses_among_tables(tmp_path: Path) -> None:
+    files, card = own(tmp_path), get_task(TASK)
+    assert locate(card, "path:manifest.csv", tmp_path, files["manifest.csv"]) == files
+    folder, named = (read(TASK, data, files) for data in ("path:own", "path:manifest.csv"))
+    assert named.preparation == folder.preparation
+    assert all(torch.equal(named.splits[name].inputs, split.inputs) for name, split in folder.splits.items())
+    other = tmp_path / "other.csv"
+    other.write_text(MANIFEST.replace("go", "stop"), encoding="utf-8")
+    units = read(TASK, "path:other.csv", locate(card, "path:other.csv", tmp_path, other)).preparation["units"]
+    assert units == {"kind": "characters", "units": sorted(set("Oh. Yes! no yes stop"))}
 
 
 @pytest.mark.parametrize(
@@ -229,7 +241,7 @@ def test_a_sound_too_short_for_its_transcript_is_named(tmp_path: Path) -> None:
 
 def test_data_check_names_sounds_that_several_rows_have(tmp_path: Path) -> None:
     files = own(tmp_path, MANIFEST + "3.wav,other words\n")
-    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))  # type: ignore[attr-defined]  # not every task has one
+    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))
     assert any(line.startswith("1 of them have several labels or texts: 3.wav = 3.wav") for line in lines)
 
 
@@ -342,4 +354,4 @@ def test_yesno_is_whole_and_its_floor_is_what_the_card_says(data_home: Path) -> 
     tested = TaskData({"train": data.splits["train"], "validation": data.splits["test"]}, 0, 0, preparation=data.preparation)
     floor = get_task(TASK).data["yesno"].floor
     assert floor is not None
-    assert load_task(TASK).baselines(tested)[floor.baseline] == pytest.approx(floor.value, abs=0.001)
+    assert load_task(TASK).baselines(tested, "validation")[floor.baseline] == pytest.approx(floor.value, abs=0.001)

@@ -218,7 +218,7 @@ def test_naive_bayes_is_that_over_the_words_of_the_texts(tmp_path: Path) -> None
     model = MultinomialNB().fit(counter.fit_transform([row[0] for row in rows[:200]]), [row[1] for row in rows[:200]])
     expected = model.score(counter.transform([row[0] for row in rows[200:300]]), [row[1] for row in rows[200:300]])
     for tokens in ("word", "space", "subword", "char"):
-        found = baselines(own_data(tmp_path, rows, data__tokens=tokens))
+        found = baselines(own_data(tmp_path, rows, data__tokens=tokens), "validation")
         assert found["naive Bayes over words"] == pytest.approx(expected, abs=0.011 if tokens == "subword" else 1e-9)
         assert found["majority class"] == 0.5
         assert ("naive Bayes over 1 to 3 characters" in found) == (tokens == "char")
@@ -226,16 +226,16 @@ def test_naive_bayes_is_that_over_the_words_of_the_texts(tmp_path: Path) -> None
 
 def test_naive_bayes_falls_to_chance_with_shuffled_labels(tmp_path: Path) -> None:
     rows = drawn_rows()
-    assert baselines(own_data(tmp_path, rows))["naive Bayes over words"] > 0.75
+    assert baselines(own_data(tmp_path, rows), "validation")["naive Bayes over words"] > 0.75
     labels = np.random.default_rng(3).permutation([row[1] for row in rows])
     mixed = [(text, str(label), split) for (text, _, split), label in zip(rows, labels, strict=True)]
     # 100 rows: three standard errors of a half are 0.15.
-    assert baselines(own_data(tmp_path, mixed))["naive Bayes over words"] == pytest.approx(0.5, abs=0.15)
+    assert baselines(own_data(tmp_path, mixed), "validation")["naive Bayes over words"] == pytest.approx(0.5, abs=0.15)
 
 
 def test_texts_of_signs_alone_leave_naive_bayes_with_the_commonest_class(tmp_path: Path) -> None:
     rows = [("! ?", "a", "train"), ("? ?", "a", "train"), (". .", "b", "train"), ("!", "b", "validation"), ("?", "a", "test")]
-    assert baselines(own_data(tmp_path, rows)) == {"majority class": 0.0, "naive Bayes over words": 0.0}
+    assert baselines(own_data(tmp_path, rows), "validation") == {"majority class": 0.0, "naive Bayes over words": 0.0}
 
 
 # Starting from a trained model.
@@ -429,7 +429,7 @@ def test_training_goes_on_from_within_an_epoch_to_the_bit() -> None:
 def test_a_gated_network_learns_what_counting_words_cannot_and_nothing_from_shuffled_labels() -> None:
     one = spec(0, data__train_fraction=1.0, network__hidden_size=64, optimizer__lr=0.01, training__batch_size=64)
     data = read_data({}, "opinions", one.parameters, ("train", "validation"))
-    assert baselines(data)["naive Bayes over words"] < 0.6
+    assert baselines(data, "validation")["naive Bayes over words"] < 0.6
     train = data.splits["train"]
     mixed = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     best = {}

@@ -77,8 +77,8 @@ class Module(TaskModule):
         return taken
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    targets = data.splits["validation"].targets
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    targets = data.splits[split].targets
     return {"majority class": float(targets.bincount().max() / len(targets))}
 
 

@@ -61,8 +61,8 @@ class Module(TaskModule):
         return {"mse": mse, "loss": mse}
 
 
-def baselines(data: TaskData) -> dict[str, float]:
-    return {"persistence": float(mse_loss(data.splits["validation"].inputs[:, -1, 0], data.splits["validation"].targets))}
+def baselines(data: TaskData, split: str) -> dict[str, float]:
+    return {"persistence": float(mse_loss(data.splits[split].inputs[:, -1, 0], data.splits[split].targets))}
 
 
 def answer(module: TaskModule, data: TaskData, question: Question) -> Answer:

@@ -75,5 +75,5 @@ class Module(TaskModule):
         return {"accuracy": totals["right"] / totals["rows"], "loss": totals["loss"] / totals["rows"]}
 
 
-def baselines(data: TaskData) -> dict[str, float]:
+def baselines(data: TaskData, split: str) -> dict[str, float]:
     return {}
