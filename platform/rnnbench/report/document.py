@@ -13,6 +13,7 @@ from rnnbench.report.examined import find_confusion, find_examples, find_measure
 from rnnbench.report.findings import Findings, describe, describe_order
 from rnnbench.report.profiles import Profiles
 from rnnbench.report.published import find_published
+from rnnbench.report.rows import differing
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
 from rnnbench.report.words import answer, say_across
@@ -66,6 +67,7 @@ def build_document(
 
 def _sweep(study: Study, unsolved: Set[str]) -> dict[str, Any]:
     sweep = study.sweep
+    varied = differing(trial.spec.parameters for trial in study.trials)
     return {
         "name": sweep.name,
         "created_at": sweep.created_at.isoformat(timespec="seconds"),
@@ -76,6 +78,7 @@ def _sweep(study: Study, unsolved: Set[str]) -> dict[str, Any]:
         "processors": sorted({str(t.outcome["processor"]) for t in study.trials if t.outcome.get("processor")}),
         "threads": sorted({int(t.outcome["threads"]) for t in study.trials if t.outcome.get("threads")}),
         "forecast": _forecast(study) if study.forecast else None,
+        "varied": varied,
         "trials": [_trial(trial) | {"unsolved": trial.key in unsolved} for trial in study.trials],
     }
 

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from rnnbench.ledger.records import TrialRecord
 from rnnbench.report.statistics import Interval, t_interval
-from rnnbench.report.style import Picture, draw
+from rnnbench.report.style import COLOURS, Picture, draw
 from rnnbench.report.tables import Summary
 
 EXAMPLES_SHOWN = 5
 # More classes leave no room for a number in each square.
 MOST_NUMBERED = 12
-# A square of a larger share is too dark for black numbers.
-DARK = 0.55
+# A square of a larger share is too dark for black numbers, and too pale for white ones below.
+DARK = 0.93
+# White on both a pale page and a dark one, unlike "white", which is the page's ground.
+ON_DARK = "#fefefe"
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,12 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     size = min(7.2, 2.2 + 0.38 * len(counts))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # From nothing to the whole colour: the ground shows through, which may be dark.
+    colours = LinearSegmentedColormap.from_list("shares", [(*to_rgb(COLOURS[0]), 0.0), to_rgb(COLOURS[0])])
+    edges = np.arange(len(counts) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shares, cmap=colours, vmin=0, vmax=1, rasterized=len(counts) > MOST_NUMBERED)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
     axes.grid(visible=False)
     is_long = max(map(len, confusion.labels)) > 3
     turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
@@ -101,7 +109,7 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     if len(counts) <= MOST_NUMBERED:
         for (truth, said), share in np.ndenumerate(shares):
             if counts[truth, said]:
-                ink = "white" if share > DARK else "black"
+                ink = ON_DARK if share > DARK else "black"
                 axes.annotate(f"{counts[truth, said]:g}", (said, truth), ha="center", va="center", fontsize=8, color=ink)
     seeds = f"{len(row.winner)} seed{'s' if len(row.winner) > 1 else ''}"
     caption = f"What {row.cell}'s winner took each class of the test split for, over {seeds}; the shade is the share of the row."
