@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 SMALL = Path(__file__).with_name("small.yaml")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each of these tests starts other programs."""
-    for item in items:
-        if item.path.parent == SMALL.parent:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """A headless Chromium, or a visible skip."""

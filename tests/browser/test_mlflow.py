@@ -13,6 +13,7 @@ from tests.browser.mlflow_page import find, find_all, open_page, serve, wait_unt
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser
 
+pytestmark = pytest.mark.slow
 HEADS = "[role=columnheader][col-id]"
 ROW = "[role=row][row-index]"
 

@@ -13,6 +13,7 @@ from rnnbench.report.words import number
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser
 
+pytestmark = pytest.mark.slow
 AUDIT = Path(__file__).with_name("audit.js").read_text(encoding="ascii")
 DESK, PHONE = 1280, 390
 # Chromium prints a page that is too wide smaller: up to here, words in tables keep 7 points.
