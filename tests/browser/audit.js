@@ -1,6 +1,6 @@
 // What is wrong with the page that is shown, as a list of words for each kind of fault; run by test_report.py.
 const LEAST_CONTRAST = 4.5;
-const found = { overflow: [], pictures: [], headings: [], links: [], contrast: [] };
+const found = { overflow: [], overlap: [], pictures: [], headings: [], links: [], contrast: [] };
 const name = element => `${element.tagName.toLowerCase()} "${(element.textContent || "").trim().slice(0, 40)}"`;
 const shown = element => element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
 
@@ -14,6 +14,16 @@ for (const element of document.body.querySelectorAll("*")) {
 
 for (const picture of document.querySelectorAll("img, svg, canvas")) {
   if (!(picture.getAttribute("alt") || picture.getAttribute("aria-label") || "").trim()) found.pictures.push(picture.outerHTML.slice(0, 80));
+}
+
+// Words of a figure that lie on each other. Boxes of slanted words say nothing, and those of all words are higher than their letters.
+for (const figure of document.querySelectorAll("svg")) {
+  const texts = [...figure.querySelectorAll("text")].filter(text => !/rotate\(-?(?!0|90|270)\d/.test(text.getAttribute("transform")));
+  const boxes = texts.map(text => text.getBoundingClientRect());
+  boxes.forEach((a, one) => boxes.slice(0, one).forEach((b, other) => {
+    const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (wide > 1 && high > 0.35 * Math.min(a.height, b.height)) found.overlap.push(`${name(texts[one])} on ${name(texts[other])}`);
+  }));
 }
 
 let level = 0;

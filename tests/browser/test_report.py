@@ -22,6 +22,7 @@ SHOWN = [pytest.param(width, dark, id=f"{width}-{'dark' if dark else 'light'}") 
 # Each is asked of the page, and each breaks it once: the audit must see that.
 BREAKS = {
     "overflow": "document.querySelector('main p').innerHTML = 'x'.repeat(400)",
+    "overlap": "const [one, other] = document.querySelectorAll('svg text'); one.replaceWith(other.cloneNode(true))",
     "pictures": "document.querySelector('svg').removeAttribute('aria-label')",
     "headings": "document.querySelector('h2').outerHTML = '<h4 id=comparison-1>deep</h4>'",
     "links": "document.querySelector('table a').setAttribute('href', '#nowhere')",

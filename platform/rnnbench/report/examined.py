@@ -23,10 +23,8 @@ from rnnbench.report.tables import Summary
 EXAMPLES_SHOWN = 5
 # More classes leave no room for a number in each square.
 MOST_NUMBERED = 12
-# A square of a larger share is too dark for black numbers, and too pale for white ones below.
-DARK = 0.93
-# White on both a pale page and a dark one, unlike "white", which is the page's ground.
-ON_DARK = "#fefefe"
+# How much of its colour the fullest square has: numbers are the page's ink, dark or light, and stand out from every square.
+FULLEST = 0.75
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     size = min(7.2, 2.2 + 0.38 * len(counts))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.add_subplot()
-    # From nothing to the whole colour: the ground shows through, which may be dark.
-    colours = LinearSegmentedColormap.from_list("shares", [(*to_rgb(COLOURS[0]), 0.0), to_rgb(COLOURS[0])])
+    # The ground shows through, which may be dark.
+    colours = LinearSegmentedColormap.from_list("shares", [(*to_rgb(COLOURS[0]), alpha) for alpha in (0.0, FULLEST)])
     edges = np.arange(len(counts) + 1) - 0.5
     axes.pcolormesh(edges, edges, shares, cmap=colours, vmin=0, vmax=1, rasterized=len(counts) > MOST_NUMBERED)
     axes.set_aspect("equal")
@@ -107,10 +105,9 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     axes.set_xlabel("said")
     axes.set_ylabel("true class")
     if len(counts) <= MOST_NUMBERED:
-        for (truth, said), share in np.ndenumerate(shares):
-            if counts[truth, said]:
-                ink = ON_DARK if share > DARK else "black"
-                axes.annotate(f"{counts[truth, said]:g}", (said, truth), ha="center", va="center", fontsize=8, color=ink)
+        for (truth, said), count in np.ndenumerate(counts):
+            if count:
+                axes.annotate(f"{count:g}", (said, truth), ha="center", va="center", fontsize=8)
     seeds = f"{len(row.winner)} seed{'s' if len(row.winner) > 1 else ''}"
     caption = f"What {row.cell}'s winner took each class of the test split for, over {seeds}; the shade is the share of the row."
     right = float(np.trace(counts) / max(1.0, counts.sum()))

@@ -118,8 +118,8 @@ def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
         axes.set_title(name)
     for axes in grid.flat[len(names) :]:
         axes.remove()
-    for line in grid:
-        line[0].set_ylabel(ylabel)
+    # Once for all lines, and over two of its own where it has a unit: a panel is low.
+    figure.supylabel(ylabel.replace(" (", "\n(", 1), fontsize=10)
     return figure, list(grid.flat[: len(names)])
 
 
