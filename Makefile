@@ -19,10 +19,11 @@ USABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-# Debian's packages, for tests/cluster.
+# Debian's packages, for tests/cluster and tests/browser.
 CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql
+BROWSER_TOOLS := chromium chromium-driver
 
-.PHONY: help install sweep test test-all test-faults test-cluster cluster-tools check docs bench clean
+.PHONY: help install sweep test test-all test-faults test-cluster cluster-tools test-browser browser-tools check docs bench clean
 
 help:
 	@echo "make install    rnnbench into $(VENV)"
@@ -32,6 +33,8 @@ help:
 	@echo "make test-faults  the fault list: processes killed, disks full, servers down; see docs/reliability.md"
 	@echo "make test-cluster   sweeps on real schedulers, a Slurm in a box among them; what is missing is skipped and says so"
 	@echo "make cluster-tools  the programs that test-cluster needs, from Debian's packages; root only"
+	@echo "make test-browser   the report and MLflow in a headless Chromium; skipped where that is missing, and says so"
+	@echo "make browser-tools  Chromium and its driver, from Debian's packages; root only"
 	@echo "make check      style, types, layers, and documents in step with the code"
 	@echo "make docs       docs/cells.md from the cells themselves"
 	@echo "make bench      how fast the cells and whole sweeps are here; takes an hour"
@@ -54,11 +57,16 @@ test-faults: $(VENV)/.installed-test
 test-cluster: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v -ra tests/cluster $(ARGS)
 
-cluster-tools:
-	@if [ "$$(id -u)" != 0 ]; then echo "make: cluster-tools installs packages, which only root may: sudo make cluster-tools" >&2; exit 1; fi
-	@if ! command -v apt-get >/dev/null; then echo "make: no apt-get here; install by hand: $(CLUSTER_TOOLS)" >&2; exit 1; fi
+test-browser: $(VENV)/.installed-browser
+	$(BIN)/python -m pytest -v -ra tests/browser $(ARGS)
+
+cluster-tools: PACKAGES := $(CLUSTER_TOOLS)
+browser-tools: PACKAGES := $(BROWSER_TOOLS)
+cluster-tools browser-tools:
+	@if [ "$$(id -u)" != 0 ]; then echo "make: $@ installs packages, which only root may: sudo make $@" >&2; exit 1; fi
+	@if ! command -v apt-get >/dev/null; then echo "make: no apt-get here; install by hand: $(PACKAGES)" >&2; exit 1; fi
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(CLUSTER_TOOLS)
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PACKAGES)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -95,8 +103,9 @@ $(VENV)/bin/python:
 # One stamp for each set of extras: a change of versions installs again.
 $(VENV)/.installed: EXTRAS := [search]
 $(VENV)/.installed-test: EXTRAS := [test]
+$(VENV)/.installed-browser: EXTRAS := [browser]
 $(VENV)/.installed-dev: EXTRAS := [dev]
-$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-browser $(VENV)/.installed-dev: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	@echo "installing rnnbench$(EXTRAS) with $(TORCH); the first time takes some minutes"
 	@start=$$SECONDS; \
 	sed 's|^torch==.*|$(TORCH)|' constraints.txt > $(VENV)/constraints.txt && \

@@ -13,6 +13,7 @@ from rnnbench.sweep.mirror import Mirror
 from rnnbench.trial.spec import TrialSpec
 
 pytestmark = pytest.mark.slow
+SETTINGS = {"task": [{"name": "adding", "data": "generated"}], "space": {"optimizer.lr": {"loguniform": [0.001, 0.1]}}}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("home")
     specs = [TrialSpec("search", "adding", 1, "generated", "f", "lstm", 1, {"optimizer.lr": 0.01}, seed) for seed in range(2)]
     with Ledger.open(f"sqlite:///{place / 'rnnbench.db'}") as ledger:
-        ledger.record_sweep(SweepRecord("one", "one.yaml", "", {}, {}, datetime(2026, 1, 2, tzinfo=UTC)), specs)
+        ledger.record_sweep(SweepRecord("one", "one.yaml", "", SETTINGS, {}, datetime(2026, 1, 2, tzinfo=UTC)), specs)
         for trial, status in zip(ledger.claim("one", 2), (Status.COMPLETED, Status.DIVERGED), strict=True):
             for epoch, value in enumerate((0.5, 0.25), 1):
                 ledger.record_epoch(trial.key, 1, EpochRecord(epoch, 0.1 * epoch, {"mse": value}), value, epoch, value)
@@ -126,6 +127,15 @@ def test_a_report_is_attached_with_its_note(home: Path) -> None:
     experiment = client.get_experiment_by_name("one")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.`rnnbench.key` = 'rnnbench.parent'")
-    assert parent.data.tags["mlflow.note.content"] == "# the answer"
+    link = f"(#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}/artifacts/report.html?workflowType=machine_learning)"
+    for note in (parent.data.tags["mlflow.note.content"], experiment.tags["mlflow.note.content"]):
+        assert note.startswith(f"[The whole report]{link}")
+        assert note.endswith("# the answer")
+    route = mirror_of(home).find_route("one")
+    assert route is not None
+    assert f"[Trials]({route})" in experiment.tags["mlflow.note.content"]
+    assert route.endswith("&viewStateShareKey=rnnbench")
+    assert "mlflow.sharedViewState.rnnbench" in experiment.tags
+    assert mirror_of(home).find_route("two") is None
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"figures", "report.html"}
     assert (home / "artifacts" / "one" / parent.info.run_id / "artifacts" / "report.html").exists()

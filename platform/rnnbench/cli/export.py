@@ -73,7 +73,7 @@ def describe(found: "Model", sweep: "SweepRecord") -> "Described":
     versions = {name: sweep.environment.get(name) for name in ("rnnbench", "revision", "python")} | {"rnnbench at export": __version__}
     versions["torch"] = found.trial.outcome.get("torch")
     known = {name: str(version) for name, version in versions.items() if version}
-    return Described(found.trial, found.seeds, sweep, found.baselines, known)
+    return Described(found.trial, found.seeds, sweep, found.baselines, known, found.test_baselines)
 
 
 def write(trained: "Trained", folder: Path, described: "Described") -> None:

@@ -28,15 +28,16 @@ def register(app: typer.Typer) -> None:
 
 
 def ui(
+    sweep: Annotated[str | None, typer.Argument(help="The sweep whose trials to show; default: MLflow's first page.")] = None,
     home: HomeOption = None,
     tracking_uri: TrackingOption = None,
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with --auth.")] = LOOPBACK,
     auth: Annotated[bool, typer.Option("--auth", help="Ask for a password: that of $MLFLOW_AUTH_ADMIN_PASSWORD, user admin.")] = False,
 ) -> None:
-    """Open MLflow on the results, on this machine only; Ctrl-C ends it.
+    """Start MLflow on the results, for this machine only, and print the address; Ctrl-C ends it.
 
-    Example: rnnbench ui --port 5001
+    Example: rnnbench ui lstm --port 5001
     """
     from rnnbench.base.errors import InputError
 
@@ -46,9 +47,10 @@ def ui(
         raise InputError(f"no MLflow data in {place.path} yet; run a sweep first, or rnnbench sync")
     if host != LOOPBACK and not auth:
         raise InputError(f"--host {host} would let others read and change the results; add --auth, or use a tunnel to this machine")
+    route = _route(place, uri, sweep) if sweep else ""
     extra = _authentication(place) if auth else {}
     chosen = _free_port(host, port)
-    people().print(f"MLflow on http://{host}:{chosen}  (Ctrl-C ends it)", markup=False)
+    people().print(f"MLflow on http://{host}:{chosen}{route}  (Ctrl-C ends it)", markup=False, soft_wrap=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", str(place.artifacts)]
     command += ["--host", host, "--port", str(chosen), "--workers", "1"]
     command += ["--app-name", "basic-auth"] if auth else []
@@ -56,6 +58,16 @@ def ui(
     sys.stderr.flush()
     # The server takes this process's place, so a signal to it ends the server and nothing is left behind.
     os.execve(sys.executable, command, {**os.environ, **_MLFLOW_ENVIRONMENT, **extra})  # noqa: S606 - no shell, and our own arguments
+
+
+def _route(place: "Home", uri: str, sweep: str) -> str:
+    from rnnbench.base.errors import InputError
+    from rnnbench.sweep.mirror import Mirror
+
+    route = Mirror(place.ledger_url, uri, artifact_root=place.artifacts).find_route(sweep)
+    if route is None:
+        raise InputError(f"MLflow has no sweep '{sweep}'; rnnbench list names those there are, rnnbench sync delivers them")
+    return f"/{route}"
 
 
 def _authentication(place: "Home") -> dict[str, str]:

@@ -446,7 +446,7 @@ def _print_next_steps(console: Any, name: str, report: Path, place: "Home", task
 
     flag, others = home_flag(place), "lstm" if name == "compare" else "compare"
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
-    console.print(f"MLflow:       {command()} ui{flag}", markup=False, soft_wrap=True)
+    console.print(f"MLflow:       {command()} ui {name}{flag}", markup=False, soft_wrap=True)
     card = get_task(tasks[0])
     if len(tasks) == 1 and card.predict is not None:
         given = "TEXT" if card.predict_input == "lines" else "FILE"

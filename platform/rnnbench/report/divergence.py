@@ -69,15 +69,22 @@ def decade_of(rate: float) -> int:
     return power + int(rate >= 10.0 ** (power + 1)) - int(rate < 10.0**power)
 
 
+Spot = tuple[Value, Value, str]
+
+
 @dataclass(frozen=True)
 class Spots:
-    """A cell's trials in two parameters of its space: (first, second) of those that ended well and of those that did not, by status."""
+    """A cell's trials in two parameters of its space, by status.
+
+    Attributes:
+        well, diverged, failed: The first and the second parameter of each trial, and the trial's key.
+    """
 
     cell: str
     second: str
-    well: tuple[tuple[Value, Value], ...]
-    diverged: tuple[tuple[Value, Value], ...]
-    failed: tuple[tuple[Value, Value], ...]
+    well: tuple[Spot, ...]
+    diverged: tuple[Spot, ...]
+    failed: tuple[Spot, ...]
 
 
 def find_spots(row: Summary, importances: Sequence[Importance]) -> Spots | None:
@@ -99,8 +106,8 @@ def find_spots(row: Summary, importances: Sequence[Importance]) -> Spots | None:
         (name for name in ranked if name in others), None
     ) or max(others, key=lambda name: (_separation([parameters[name] for parameters in named], lost), name))  # fmt: skip
 
-    def places(*statuses: Status) -> tuple[tuple[Value, Value], ...]:
-        return tuple((parameters[RATE], parameters[second]) for trial, parameters in ended if trial.status in statuses)
+    def places(status: Status) -> tuple[Spot, ...]:
+        return tuple((parameters[RATE], parameters[second], trial.key) for trial, parameters in ended if trial.status == status)
 
     return Spots(row.cell, second, places(Status.COMPLETED), places(Status.DIVERGED), places(Status.FAILED))
 

@@ -7,21 +7,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rnnbench.base.parameters import Value
-from rnnbench.report.divergence import Spots
+from rnnbench.report.divergence import Spot, Spots
 from rnnbench.report.importance import RATE, Scale
 from rnnbench.report.style import (
     COLOURS,
     FACETS_IN_A_ROW,
     GREY,
+    Look,
     Picture,
-    colour_of,
     draw,
-    is_crowd,
+    ink_of,
     limit_to_most,
+    look_of,
     mark_levels,
     mark_log,
-    marker_of,
     name_marks,
     scatter,
     write_out,
@@ -66,16 +65,15 @@ def draw_divergence(found: Sequence[Spots], scales: Mapping[str, Scale], prefix:
 
 def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
     spots = [*one.well, *one.diverged, *one.failed]
-    x_levels, y_levels = find_levels([first for first, _ in spots]), find_levels([second for _, second in spots])
+    x_levels, y_levels = find_levels([first for first, _, _ in spots]), find_levels([second for _, second, _ in spots])
 
-    def places(of_kind: Sequence[tuple[Value, Value]]) -> tuple[list[float], list[float]]:
-        return [place_of(first, x_levels) for first, _ in of_kind], [place_of(second, y_levels) for _, second in of_kind]
+    def mark(of_kind: Sequence[Spot], look: Look) -> None:
+        places = [(place_of(first, x_levels), place_of(second, y_levels)) for first, second, _ in of_kind]
+        scatter(axes, places, [key for _, _, key in of_kind], look)
 
-    scatter(axes, *places(one.well), colour_of(one.cell), marker_of(one.cell))
+    mark(one.well, look_of(one.cell))
     for of_kind, (marker, colour) in ((one.diverged, DIVERGED), (one.failed, FAILED)):
-        axes.plot(
-            *places(of_kind), marker, color=colour, markersize=5 if len(of_kind) <= FEW else 3, zorder=3, rasterized=is_crowd(len(of_kind))
-        )
+        mark(of_kind, Look(marker, colour, size=25.0 if len(of_kind) <= FEW else 9.0, alpha=1.0, line=1.0))
     if x_levels:
         mark_levels(axes, x_levels)
     elif scales.get(RATE) == "log":
@@ -88,4 +86,4 @@ def _panel(axes: Axes, one: Spots, scales: Mapping[str, Scale]) -> None:
         axes.set_yscale("log")
         write_out(axes.yaxis, (1, 2, 5))
     axes.set_ylabel(one.second)
-    axes.set_title(one.cell, color=colour_of(one.cell), fontweight="bold")
+    axes.set_title(one.cell, color=ink_of(one.cell), fontweight="bold")

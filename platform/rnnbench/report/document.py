@@ -14,6 +14,7 @@ from rnnbench.report.findings import Findings, describe, describe_order
 from rnnbench.report.pairs import describe_pairs
 from rnnbench.report.profiles import Profiles
 from rnnbench.report.published import find_published
+from rnnbench.report.rows import differing
 from rnnbench.report.study import Study
 from rnnbench.report.tables import Comparison, Summary, value
 from rnnbench.report.words import answer, say_across
@@ -69,6 +70,7 @@ def build_document(
 
 def _sweep(study: Study, unsolved: Set[str]) -> dict[str, Any]:
     sweep = study.sweep
+    varied = differing(trial.spec.parameters for trial in study.trials)
     return {
         "name": sweep.name,
         "created_at": sweep.created_at.isoformat(timespec="seconds"),
@@ -79,6 +81,7 @@ def _sweep(study: Study, unsolved: Set[str]) -> dict[str, Any]:
         "processors": sorted({str(t.outcome["processor"]) for t in study.trials if t.outcome.get("processor")}),
         "threads": sorted({int(t.outcome["threads"]) for t in study.trials if t.outcome.get("threads")}),
         "forecast": _forecast(study) if study.forecast else None,
+        "varied": varied,
         "trials": [_trial(trial) | {"unsolved": trial.key in unsolved} for trial in study.trials],
     }
 

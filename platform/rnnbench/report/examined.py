@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from rnnbench.ledger.records import TrialRecord
 from rnnbench.report.statistics import Interval, t_interval
-from rnnbench.report.style import Picture, draw
+from rnnbench.report.style import COLOURS, Picture, draw
 from rnnbench.report.tables import Summary
 
 EXAMPLES_SHOWN = 5
 # More classes leave no room for a number in each square.
 MOST_NUMBERED = 12
-# A square of a larger share is too dark for black numbers.
-DARK = 0.55
+# How much of its colour the fullest square has: numbers are the page's ink, dark or light, and stand out from every square.
+FULLEST = 0.75
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     size = min(7.2, 2.2 + 0.38 * len(counts))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # The ground shows through, which may be dark.
+    colours = LinearSegmentedColormap.from_list("shares", [(*to_rgb(COLOURS[0]), alpha) for alpha in (0.0, FULLEST)])
+    edges = np.arange(len(counts) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shares, cmap=colours, vmin=0, vmax=1, rasterized=len(counts) > MOST_NUMBERED)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
     axes.grid(visible=False)
     is_long = max(map(len, confusion.labels)) > 3
     turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
@@ -99,10 +105,9 @@ def draw_confusion(row: Summary, prefix: str) -> Picture | None:
     axes.set_xlabel("said")
     axes.set_ylabel("true class")
     if len(counts) <= MOST_NUMBERED:
-        for (truth, said), share in np.ndenumerate(shares):
-            if counts[truth, said]:
-                ink = "white" if share > DARK else "black"
-                axes.annotate(f"{counts[truth, said]:g}", (said, truth), ha="center", va="center", fontsize=8, color=ink)
+        for (truth, said), count in np.ndenumerate(counts):
+            if count:
+                axes.annotate(f"{count:g}", (said, truth), ha="center", va="center", fontsize=8)
     seeds = f"{len(row.winner)} seed{'s' if len(row.winner) > 1 else ''}"
     caption = f"What {row.cell}'s winner took each class of the test split for, over {seeds}; the shade is the share of the row."
     right = float(np.trace(counts) / max(1.0, counts.sum()))

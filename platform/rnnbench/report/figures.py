@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import Across
@@ -20,7 +21,7 @@ from rnnbench.report.importance_figures import draw_importance
 from rnnbench.report.parallel import draw_parallel
 from rnnbench.report.slices import draw_slices
 from rnnbench.report.steadiness_figure import draw_orders
-from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, is_crowd, label_ends, mark_log, marker_of
+from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, ink_of, label_ends, look_of, mark_log, marker_of, scatter
 from rnnbench.report.tables import Comparison, sign_of, value
 from rnnbench.report.tenth_figure import draw_tenths
 from rnnbench.report.tradeoffs import draw_tradeoffs
@@ -69,7 +70,7 @@ def draw_ranks(across: Across) -> Picture:
             axes.plot([rank, rank], [0, height], color=colour, linewidth=1)
             axes.plot(rank, 0, marker=marker_of(cell), color=colour, markersize=7, clip_on=False)
             text: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontweight": "bold"}
-            axes.annotate(f"{cell}  {rank:.2f}", (rank, height), color=colour, **text)
+            axes.annotate(f"{cell}  {rank:.2f}", (rank, height), color=ink_of(cell), **text)
         for row, (first, last) in enumerate(bars):
             axes.plot([first - 0.03, last + 0.03], [-0.45 - 0.5 * row] * 2, color="black", linewidth=3, solid_capstyle="butt")
         axes.set_xlim(0.9, len(places) + 0.6)
@@ -110,11 +111,8 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
     for place, row in enumerate(reversed(comparison.rows)):
         values = [value(trial) for trial in row.completed]
         jitter = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
-        many = is_crowd(len(values))
-        axes.scatter(
-            values, place + np.asarray(jitter), s=8 if many else 22, alpha=0.3 if many else 0.55, linewidths=0, rasterized=many,
-            color=colour_of(row.cell), marker=marker_of(row.cell),
-        )  # fmt: skip
+        spots = [(at, place + float(by)) for at, by in zip(values, jitter, strict=True)]
+        scatter(axes, spots, [trial.key for trial in row.completed], look_of(row.cell))
         if row.test:
             axes.errorbar(
                 row.test.value, place + 0.3, xerr=[[row.test.value - row.test.low], [row.test.high - row.test.value]],
@@ -164,6 +162,7 @@ def _curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
         ends.append((row.cell, float(longest), float(middle[-1])))
     label_ends(axes, ends)
     _mark_baseline(axes, comparison, vertical=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(axis_title(metric))
     caption = f"Best validation {metric.title} so far by epoch: median over trials with the middle half of them; dashed, the best trial."

@@ -73,6 +73,6 @@ def _facet(axes: Axes, lines: Sequence[tuple[str, Marginal]]) -> None:
     if levels:
         mark_levels(axes, levels)
     elif lines[0][1].scale == "log":
-        mark_log(axes)
+        mark_log(axes, narrow=True)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -4,7 +4,7 @@ import json
 import shlex
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rnnbench.cells.table import get_cell
@@ -25,7 +25,7 @@ class Described:
         trial: Completed.
         seeds: The completed trials that differ from it in nothing but the seed, itself among them.
         sweep: That it is from; None: it was trained by itself.
-        baselines: Validation values of methods without a recurrent network.
+        baselines: Validation values of methods without a recurrent network; `test_baselines` their test values.
         versions: What trained it, by name.
     """
 
@@ -34,6 +34,7 @@ class Described:
     sweep: SweepRecord | None
     baselines: Mapping[str, float]
     versions: Mapping[str, str]
+    test_baselines: Mapping[str, float] = field(default_factory=dict)
 
 
 def render(model: Described, folder: str) -> str:
@@ -105,6 +106,7 @@ def _results(task: TaskCard, model: Described) -> list[str]:
     found += _table(("split", "measure", "this model", "mean over seeds", "95 % interval", "seeds"), rows)
     floor = get_data_card(task, trial.spec.data).floor
     beside = [f"{name} {number(value)} on validation data" for name, value in model.baselines.items()]
+    beside += [f"{name} {number(value)} on test data" for name, value in model.test_baselines.items() if trial.outcome.get("test")]
     beside += [f"{floor.baseline} {number(floor.value)} on test data"] if floor else []
     if beside:
         found += ["", f"Without a recurrent network: {'; '.join(map(_safe, beside))}."]

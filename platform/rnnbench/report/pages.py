@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
-from rnnbench.base.canonical import digest
 from rnnbench.base.files import write_atomic
 from rnnbench.ledger.records import TrialRecord
 from rnnbench.report import latex
@@ -21,6 +19,7 @@ from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
 from rnnbench.report.importance import find_scales, may_tell
+from rnnbench.report.inline import declare_colours, embed
 from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.pairs import LEAST_OF_TENTH
 from rnnbench.report.profile_figure import draw_profiles
@@ -28,7 +27,7 @@ from rnnbench.report.profiles import find_profiles
 from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
 from rnnbench.report.steadiness import EXPLODES, LEAST_EPOCHS
 from rnnbench.report.study import Study
-from rnnbench.report.style import Picture, colour_of
+from rnnbench.report.style import Picture, anchor_of, colour_of
 from rnnbench.report.tables import build_comparisons
 from rnnbench.report.words import number
 
@@ -97,6 +96,9 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "least_of_tenth": LEAST_OF_TENTH,
+        "colours": {scheme: declare_colours(dark=scheme == "dark") for scheme in ("light", "dark")},
+        # A trial of several sweeps has its row in each; marks lead to the first.
+        "home_of": {trial.key: place for place, study in reversed(list(enumerate(studies))) for trial in study.trials},
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()
@@ -141,7 +143,8 @@ def _environment() -> Environment:
         "share": lambda share: f"{100 * share:.0f} %",
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
-        "svg": _inline,
+        "svg": embed,
+        "anchor": anchor_of,
         "latex": latex.escape,
         "quantity": latex.quantity,
         "between": latex.between,
@@ -164,10 +167,3 @@ def _environment() -> Environment:
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment
-
-
-def _inline(picture: Picture) -> Markup:
-    # Matplotlib made this text and escapes what it is given; ids are made unique, since a page holds several drawings.
-    name = digest(picture.name)[:8]
-    text = picture.svg.replace('id="', f'id="{name}').replace('href="#', f'href="#{name}').replace("url(#", f"url(#{name}")
-    return Markup(text.replace("<svg ", '<svg role="img" ', 1))  # noqa: S704 - see above

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from rnnbench.base.parameters import Value
 from rnnbench.report.importance import Importance, Scale, rank_parameters
-from rnnbench.report.style import GREY, PALE, Picture, colour_of, draw, is_crowd, limit_to_most, shorten
+from rnnbench.report.style import GREY, Picture, colour_of, draw, ink_of, is_crowd, limit_to_most, shorten
 from rnnbench.report.tables import Comparison, Summary, find_levels, sign_of, to_number, value
 from rnnbench.report.words import axis_title, number
 
@@ -74,7 +74,7 @@ def draw_parallel(
         shown = _panel(axes, row, names[:MOST_AXES], scales, axis_title(metric))
         thinned += [f"{shown} of {row.cell}'s {len(row.completed)}"] if shown < len(row.completed) else []
     caption = (
-        f"Every completed search trial as a line through its parameters to its best validation {metric.title}, the darker the better; "
+        f"Every completed search trial as a line through its parameters to its best validation {metric.title}, the stronger the better; "
         f"thick: the best tenth.{left_out}"
     )
     caption += f" Of many trials evenly many of each quality are drawn: {', '.join(thinned)}." if thinned else ""
@@ -113,9 +113,10 @@ def _panel(axes: Axes, row: Summary, by_weight: Sequence[str], scales: Mapping[s
         ]
         for place in shown
     ]
-    colours = LinearSegmentedColormap.from_list(row.cell, [PALE, colour_of(row.cell)])
+    # Pale by letting the ground through, which may be dark.
+    colours = LinearSegmentedColormap.from_list(row.cell, [(*to_rgb(GREY), 0.15), (*to_rgb(colour_of(row.cell)), 0.75)])
     goodness = np.linspace(1, 0, len(shown)) ** 2
-    worse: dict[str, Any] = {"colors": colours(goodness[num_best:][::-1]), "linewidths": 0.8, "alpha": 0.7, "zorder": 2}
+    worse: dict[str, Any] = {"colors": colours(goodness[num_best:][::-1]), "linewidths": 0.8, "zorder": 2}
     # Worst first: the better lie on top.
     axes.add_collection(LineCollection(lines[num_best:][::-1], rasterized=is_crowd(len(shown)), **worse))
     axes.add_collection(
@@ -136,7 +137,7 @@ def _panel(axes: Axes, row: Summary, by_weight: Sequence[str], scales: Mapping[s
     axes.tick_params(axis="x", length=0)
     for side_name in ("left", "bottom"):
         axes.spines[side_name].set_visible(False)
-    axes.set_title(row.cell, color=colour_of(row.cell), fontweight="bold")
+    axes.set_title(row.cell, color=ink_of(row.cell), fontweight="bold")
     return len(shown)
 
 

@@ -10,18 +10,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnnbench.base.parameters import Value
-from rnnbench.ledger.records import Status
+from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.report.importance import Scale
 from rnnbench.report.style import (
     GREY,
     Picture,
-    colour_of,
     draw,
+    ink_of,
     is_crowd,
     limit_to_most,
+    look_of,
     mark_levels,
     mark_log,
-    marker_of,
     name_marks,
     scatter,
 )
@@ -35,10 +35,10 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class _Points:
-    """Of one cell and parameter: where trials were, and what they reached; of the diverged only where."""
+    """Of one cell and parameter: where each trial was; of the diverged only where."""
 
-    whole: list[tuple[Value, float]]
-    stopped: list[tuple[Value, float]]
+    whole: list[tuple[Value, TrialRecord]]
+    stopped: list[tuple[Value, TrialRecord]]
     diverged: list[Value]
 
     def given(self) -> list[Value]:
@@ -70,7 +70,7 @@ def draw_slices(comparison: Comparison, names: Sequence[str], scales: Mapping[st
             _draw_points(axes, panel)
             columns_of.setdefault(panel.name, []).append(axes)
             if axes is line[0] or panel.row is not panels[0].row:
-                axes.set_title(panel.row.cell, color=colour_of(panel.row.cell), fontweight="bold")
+                axes.set_title(panel.row.cell, color=ink_of(panel.row.cell), fontweight="bold")
     for name, of_name in columns_of.items():
         _mark(of_name, [panel for line in lines for panel in line if panel.name == name], log_scaled=scales.get(name) == "log")
     figure.supylabel(axis_title(comparison.task.metric), fontsize=10)
@@ -112,7 +112,7 @@ def _points(row: Summary, name: str) -> _Points:
     found = _Points([], [], [])
     for trial, parameters in zip(row.completed, row.tried, strict=True):
         if name in parameters:
-            (found.whole if trial.stopped_at is None else found.stopped).append((parameters[name], value(trial)))
+            (found.whole if trial.stopped_at is None else found.stopped).append((parameters[name], trial))
     for trial in row.searched:
         if trial.status == Status.DIVERGED and name in (parameters := row.given[trial.key]):
             found.diverged.append(parameters[name])
@@ -120,13 +120,12 @@ def _points(row: Summary, name: str) -> _Points:
 
 
 def _draw_points(axes: Axes, panel: _Panel) -> None:
-    colour, marker = colour_of(panel.row.cell), marker_of(panel.row.cell)
     for of_kind, hollow in ((panel.points.whole, False), (panel.points.stopped, True)):
         if of_kind:
             # Trials of one level stand beside each other: steps of the golden ratio spread any number of them.
             aside = [0.36 * ((turn * GOLDEN) % 1 - 0.5) if panel.levels else 0.0 for turn in range(len(of_kind))]
-            x = [place_of(at, panel.levels) + by for (at, _), by in zip(of_kind, aside, strict=True)]
-            scatter(axes, x, [reached for _, reached in of_kind], colour, marker, hollow=hollow)
+            spots = [(place_of(at, panel.levels) + by, value(trial)) for (at, trial), by in zip(of_kind, aside, strict=True)]
+            scatter(axes, spots, [trial.key for _, trial in of_kind], look_of(panel.row.cell, hollow=hollow))
     if panel.points.diverged:
         x = [place_of(at, panel.levels) for at in panel.points.diverged]
         axes.plot(x, [0.04] * len(x), "|", transform=axes.get_xaxis_transform(), color=GREY, markersize=8, rasterized=is_crowd(len(x)))

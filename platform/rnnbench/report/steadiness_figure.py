@@ -7,10 +7,8 @@ from matplotlib.ticker import MaxNLocator
 
 from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.steadiness import Order
-from rnnbench.report.style import Picture, colour_of, draw, label_starts, mark_log, marker_of
+from rnnbench.report.style import INK, Picture, colour_of, draw, label_starts, mark_log, marker_of
 
-# Not a cell's colour: all of them are ordered.
-INK = "#1c1e21"
 # More epochs are on a logarithmic axis.
 MOST_LINEAR = 13
 

@@ -17,12 +17,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from rnnbench.base.parameters import Value
 
 # Okabe and Ito's colours without yellow (too pale on white) and black (the text).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# The same for words, which need more contrast: 4.5 to white and more.
+INKS = ("#00679f", "#b34e00", "#00795a", "#a3487b", "#8a5f00", "#1f6fa3")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 KNOWN = ("lstm", "elman", "gru")
-GREY = "#8a8a8a"
-# The pale end of a scale that ends in a cell's colour.
-PALE = "#dcdcdc"
+# Not a cell's colour.
+INK = "#1c1e21"
+GREY = "#686e75"
+GRID = "#e4e4e4"
+# Where a mark leads to from a figure's own file: the report, at the row of its trial.
+PAGE = "../report.html"
 FACETS_IN_A_ROW = 3
 # Of a parameter's value below an axis: the key of a trial would leave no room for the axis.
 LONGEST_NAME = 12
@@ -44,7 +49,7 @@ RC: dict[Any, Any] = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.grid": True,
-    "grid.color": "#e4e4e4",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "legend.frameon": False,
@@ -62,9 +67,26 @@ class Picture:
     png: bytes
 
 
+@dataclass(frozen=True)
+class Look:
+    """How trials of one kind are marked; `size` is an area in square points, `line` the width of an outline or a stroke."""
+
+    marker: str
+    colour: str
+    size: float = 18.0
+    alpha: float = 0.65
+    line: float = 0.0
+    hollow: bool = False
+
+
 def colour_of(cell: str) -> str:
     """A cell's colour: fixed for the common cells, else from its name."""
     return COLOURS[_place(cell) % len(COLOURS)]
+
+
+def ink_of(cell: str) -> str:
+    """A cell's colour for words."""
+    return INKS[_place(cell) % len(INKS)]
 
 
 def marker_of(cell: str) -> str:
@@ -96,8 +118,8 @@ def facets(names: Sequence[str], ylabel: str) -> tuple[Figure, list[Axes]]:
         axes.set_title(name)
     for axes in grid.flat[len(names) :]:
         axes.remove()
-    for line in grid:
-        line[0].set_ylabel(ylabel)
+    # Once for all lines, and over two of its own where it has a unit: a panel is low.
+    figure.supylabel(ylabel.replace(" (", "\n(", 1), fontsize=10)
     return figure, list(grid.flat[: len(names)])
 
 
@@ -124,12 +146,28 @@ def limit_to_most(items: Sequence[Item], most: int, what: str) -> tuple[Sequence
     return items[:most], f" Shown are the first {most} of {len(items)} {what}." if len(items) > most else ""
 
 
-def scatter(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, marker: str, *, hollow: bool = False) -> None:
-    """A mark for each trial; many are smaller and paler."""
-    many = is_crowd(len(x))
-    size, alpha = (5.0, 0.35) if many else (18.0, 0.65)
-    edge: dict[str, Any] = {"facecolors": "none", "edgecolors": colour, "linewidths": 0.8} if hollow else {"color": colour, "linewidths": 0}
-    axes.scatter(x, y, s=size, alpha=alpha, marker=marker, zorder=2, rasterized=many, **edge)
+def look_of(cell: str, *, hollow: bool = False) -> Look:
+    """How a cell's trials are marked."""
+    return Look(marker_of(cell), colour_of(cell), line=0.8 if hollow else 0.0, hollow=hollow)
+
+
+def scatter(axes: Axes, spots: Sequence[tuple[float, float]], keys: Sequence[str], look: Look) -> None:
+    """A mark for each trial, which leads to the trial's row; very many are smaller and paler, and lead nowhere."""
+    if not spots:
+        return
+    many = is_crowd(len(spots))
+    size, alpha = (5.0, 0.35) if many else (look.size, look.alpha)
+    edge: dict[str, Any] = {"facecolors": "none", "edgecolors": look.colour} if look.hollow else {"color": look.colour}
+    edge |= {"linewidths": look.line, "marker": look.marker}
+    x, y = zip(*spots, strict=True)
+    marks = axes.scatter(x, y, s=size, alpha=alpha, zorder=2, rasterized=many, **edge)
+    if not many:
+        marks.set_urls([f"{PAGE}#{anchor_of(key)}" for key in keys])
+
+
+def anchor_of(key: str) -> str:
+    """The id of a trial's row in the page."""
+    return f"trial-{key[:12]}"
 
 
 def name_marks(figure: Figure, handles: Mapping[str, Line2D]) -> None:
@@ -152,7 +190,7 @@ def mark_log(axes: Axes, *, narrow: bool = False) -> None:
     axes.set_xscale("log")
     write_out(axes.xaxis, (1, 3) if narrow else (1, 2, 5))
     low, high = axes.get_xlim()
-    if high > 30 * low:
+    if high > (30 if narrow else 300) * low:
         axes.xaxis.set_major_locator(LogLocator(subs=(1,), numticks=4 if narrow else None))
 
 
@@ -181,7 +219,9 @@ def _label(axes: Axes, places: Sequence[tuple[str, float, float]], *, on_right: 
         height = float(to_place.transform(axes.transData.transform((x, y)))[1])
         placed.append(max(height, placed[-1] + 0.06) if placed else height)
         at = float(axes.transData.inverted().transform(from_place.transform((0.0, placed[-1])))[1])
-        axes.annotate(cell, (x, at), textcoords="offset points", va="center", color=colour_of(cell), fontweight="bold", **side)
+        # Unclipped: a name that was moved apart may stand above the panel.
+        text: dict[str, Any] = {"va": "center", "color": ink_of(cell), "fontweight": "bold", "annotation_clip": False}
+        axes.annotate(cell, (x, at), textcoords="offset points", **text, **side)
 
 
 def _place(cell: str) -> int:

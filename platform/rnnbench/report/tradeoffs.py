@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnnbench.ledger.records import TrialRecord
-from rnnbench.report.style import GREY, RC, Picture, colour_of, draw, mark_log, marker_of, name_cells, scatter
+from rnnbench.report.style import GREY, RC, Picture, draw, look_of, mark_log, name_cells, scatter
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.report.words import axis_title
 
@@ -56,8 +56,7 @@ def _panel(axes: Axes, rows: Sequence[Summary], sign: float, cost: Callable[[Tri
     front = [trials[place] for place in find_front([cost(trial) for trial in trials], [sign * value(trial) for trial in trials])]
     axes.step([cost(trial) for trial in front], [value(trial) for trial in front], where="post", color=GREY, linewidth=1.5, zorder=1)
     for row in rows:
-        x, y = [cost(trial) for trial in row.completed], [value(trial) for trial in row.completed]
-        scatter(axes, x, y, colour_of(row.cell), marker_of(row.cell))
+        scatter(axes, [(cost(trial), value(trial)) for trial in row.completed], [trial.key for trial in row.completed], look_of(row.cell))
     mark_log(axes)
     return front
 

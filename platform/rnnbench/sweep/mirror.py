@@ -25,6 +25,7 @@ from rnnbench.base.secrets import redact
 from rnnbench.ledger.records import EpochRecord, OutboxRecord, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import list_choices
+from rnnbench.sweep import run_view
 from rnnbench.task.catalogue import tell_apart
 
 if TYPE_CHECKING:
@@ -128,6 +129,11 @@ class Mirror:
                     ) from error
                 time.sleep(POLL_S)
         return delivered
+
+    def find_route(self, sweep: str) -> str | None:
+        """Where MLflow's page shows the sweep's trials, below the server's address; None where MLflow has no such sweep."""
+        experiment = self._client().get_experiment_by_name(sweep)
+        return run_view.view_route(experiment.experiment_id, has_view=run_view.TAG in experiment.tags) if experiment else None
 
     def log_report(self, sweep: str, folder: Path, note: str) -> None:
         """Attaches a report's files to the sweep's parent run and sets its note.
@@ -265,8 +271,13 @@ class _Delivery:
                 self._client.log_artifact(run_id, str(folder / name))
         if (folder / "figures").is_dir():
             self._client.log_artifacts(run_id, str(folder / "figures"), "figures")
-        self._client.set_tag(run_id, "mlflow.note.content", note)
-        self._client.set_experiment_tag(self._experiment(sweep), "mlflow.note.content", note)
+        experiment = self._experiment(sweep)
+        # Links of MLflow's page to itself, whatever the server's address.
+        report = f"[The whole report]({run_view.report_route(experiment, run_id)})"
+        trials = f"[{run_view.NAME}]({run_view.view_route(experiment, has_view=True)})"
+        # First: folded, a note shows its first line.
+        self._client.set_tag(run_id, "mlflow.note.content", f"{report}\n\n{note}")
+        self._client.set_experiment_tag(experiment, "mlflow.note.content", f"{report} | {trials}\n\n{note}")
 
     def attach_models(self, sweep: str, folder: Path, words: str) -> None:
         """Puts exported models on the sweep's parent run; one of the same name is replaced."""
@@ -299,7 +310,9 @@ class _Delivery:
         tags = {"rnnbench.key": PARENT, "rnnbench.sweep": sweep, "mlflow.note.content": f"Sweep `{sweep}` of rnnbench."}
         tags |= {"mlflow.source.name": str(record.environment.get("command", "rnnbench")), "mlflow.user": ""}
         start = round(record.created_at.timestamp() * 1000)
-        return self._client.create_run(self._experiment(sweep), start_time=start, tags=tags, run_name=f"sweep {sweep}")
+        experiment = self._experiment(sweep)
+        self._client.set_experiment_tag(experiment, run_view.TAG, run_view.build_view(record))
+        return self._client.create_run(experiment, start_time=start, tags=tags, run_name=f"sweep {sweep}")
 
     def _log_data(self, parent_id: str, trial: TrialRecord) -> None:
         """Names a data set of the sweep, with its digest, on the parent run; MLflow takes one that it has for the same."""
@@ -375,7 +388,8 @@ def _metrics(trial: TrialRecord, epochs: Sequence[EpochRecord]) -> "list[Metric]
 def _params(trial: TrialRecord) -> "list[Param]":
     from mlflow.entities import Param
 
-    values = {"cell": trial.spec.cell, "task": trial.spec.task, "data": trial.spec.data, "seed": trial.spec.seed, **trial.spec.parameters}
+    # Not the seed, which is a tag: as a number it would be an axis of every comparison.
+    values = {"cell": trial.spec.cell, "task": trial.spec.task, "data": trial.spec.data, **trial.spec.parameters}
     return [Param(name, str(value)[:MAX_VALUE_CHARS]) for name, value in values.items()]
 
 

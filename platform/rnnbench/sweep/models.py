@@ -12,7 +12,7 @@ from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.sweep.winner import find_trial, find_winners, model_path
+from rnnbench.sweep.winner import asked_of, find_trial, find_winners, model_path
 from rnnbench.task.catalogue import get_task
 from rnnbench.trial.files import SPEC
 
@@ -29,7 +29,7 @@ class Model:
 
     Attributes:
         seeds: The completed trials of its sweep that differ from it in nothing but the seed, itself among them.
-        baselines: Validation values of methods without a recurrent network, as its sweep computed them.
+        baselines: Validation values of methods without a recurrent network, as its sweep computed them; `test_baselines` their test values.
         path: Its checkpoint.
     """
 
@@ -37,6 +37,7 @@ class Model:
     trial: TrialRecord
     seeds: tuple[TrialRecord, ...]
     baselines: Mapping[str, float]
+    test_baselines: Mapping[str, float]
     path: Path
 
     def load(self) -> "Trained":
@@ -92,9 +93,16 @@ def find_best_models(ledger: Ledger, home: Home, name: str) -> dict[str, Model]:
 
 def _model(home: Home, sweep: str, trial: TrialRecord, completed: Sequence[TrialRecord]) -> Model:
     path = model_path(home, trial, f"{sweep}/{trial.key[:8]}")
-    alike = [other for other in completed if other.best is not None and (other.task, other.spec.data) == (trial.task, trial.spec.data)]
-    baselines: Mapping[str, float] = next((other.outcome["baselines"] for other in alike if other.outcome.get("baselines")), {})
-    return Model(sweep, trial, tuple(other for other in alike if other.group_key == trial.group_key), baselines, path)
+    asked = asked_of(trial)
+    alike = [other for other in completed if other.best is not None and asked_of(other) == asked]
+    seeds = tuple(other for other in alike if other.group_key == trial.group_key)
+    return Model(sweep, trial, seeds, _first(alike, "baselines"), _first(alike, "test_baselines"), path)
+
+
+def _first(trials: Sequence[TrialRecord], name: str) -> Mapping[str, float]:
+    """What one of the trials has in its outcome; empty where none has."""
+    found: Mapping[str, float] = next((trial.outcome[name] for trial in trials if trial.outcome.get(name)), {})
+    return found
 
 
 def exported_folder(target: str) -> Path | None:

@@ -51,9 +51,13 @@ def find_winners(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     places: dict[Hashable, list[TrialRecord]] = {}
     for trial in trials:
         if trial.status == Status.COMPLETED and trial.best is not None:
-            place = (trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters))
-            places.setdefault(place, []).append(trial)
+            places.setdefault(asked_of(trial), []).append(trial)
     return [_best(done) for done in places.values()]
+
+
+def asked_of(trial: TrialRecord) -> Hashable:
+    """What a trial was asked of which data: trials of one such question are comparable."""
+    return trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters)
 
 
 def _best(done: Sequence[TrialRecord]) -> TrialRecord:

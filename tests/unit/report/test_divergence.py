@@ -77,8 +77,9 @@ def test_the_map_is_of_the_parameter_that_tells_the_lost_trials_apart() -> None:
     spots = find_spots(row_of(*trials), [])
     assert spots is not None
     assert spots.second == "network.dropout"
-    assert spots.diverged == ((0.05, 0.0), (0.09, 0.5))
-    assert spots.failed == ((0.09, 0.5),)
+    assert [spot[:2] for spot in spots.diverged] == [(0.05, 0.0), (0.09, 0.5)]
+    assert [spot[:2] for spot in spots.failed] == [(0.09, 0.5)]
+    assert {spot[2] for spot in spots.failed} == {trial.key for trial in trials if trial.status == Status.FAILED}
     assert len(spots.well) == 5
     assert find_spots(row_of(*TRIALS[:5]), []) is None
 

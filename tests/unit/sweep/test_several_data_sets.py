@@ -54,7 +54,8 @@ class Told(Fast):
             Path(job.folder).mkdir(parents=True, exist_ok=True)
             (Path(job.folder) / BEST).write_bytes(b"a model")
             outcome: Mapping[str, Any] = {"best": value, "test": {"mse": value}} if job.spec.stage == "confirm" else {"best": value}
-            baselines = {"baselines": {job.spec.data: value}} if job.baselines else {}
+            name = "test_baselines" if job.spec.stage == "confirm" else "baselines"
+            baselines = {name: {job.spec.data: value}} if job.baselines else {}
             return {"status": "completed", "outcome": {**outcome, **baselines}, "wall_s": 1.0, "error": None, "category": None}
 
         self.end = end
@@ -130,7 +131,7 @@ def test_the_report_compares_within_each_data_set(tmp_path: Path, home: Home) ->
         comparisons = build_comparisons([Study.read(ledger, "small")])
         assert [(one.task.name, one.data) for one in comparisons] == [("forecasting", data) for data in SETS]
         assert all(one.tested and len(one.rows) == 2 for one in comparisons)
-        assert [list(one.baselines) for one in comparisons] == [[data] for data in SETS]
+        assert [[*one.baselines, *one.test_baselines] for one in comparisons] == [[data] * 2 for data in SETS]
 
 
 def test_a_sweep_of_several_data_sets_has_no_winner_but_each_of_its_trials_can_be_named(tmp_path: Path, home: Home) -> None:
@@ -142,7 +143,8 @@ def test_a_sweep_of_several_data_sets_has_no_winner_but_each_of_its_trials_can_b
         sweep = ledger.get_sweep("small")
         for data in SETS:
             trial = of(ledger.trials("small"), data, "confirm")[0]
-            assert list(find_model(ledger, home, f"small/{trial.key[:8]}").baselines) == [data]
+            model = find_model(ledger, home, f"small/{trial.key[:8]}")
+            assert [*model.baselines, *model.test_baselines] == [data] * 2
             again = read_text(fixed_sweep(trial.spec, sweep.settings, "again", 1, "again"), tmp_path)
             assert [(task.name, task.data) for task in again.tasks] == [("forecasting", data)]
         recorded = read_settings(sweep.settings, Path(sweep.path), sweep.text)

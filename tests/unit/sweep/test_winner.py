@@ -141,6 +141,22 @@ def test_a_model_is_named_with_how_it_was_chosen_and_what_is_like_it(tmp_path: P
         assert named.words().endswith("validation accuracy 0.71, one of 3 confirmed seeds")
 
 
+def test_a_models_baselines_are_of_what_it_was_asked_itself(tmp_path: Path) -> None:
+    text = TWO_CELLS.replace(
+        "network.hidden_size: {choice: [4, 8]}", "network.hidden_size: {choice: [4, 8]}\n  task.order: {choice: [rows, pixels]}"
+    )
+
+    def end(job: Job) -> dict[str, Any]:
+        event = ends()(job)
+        event["outcome"]["baselines"] = {str(job.spec.parameters["task.order"]): 0.1} if job.baselines else {}
+        return event
+
+    ledger, home = played(tmp_path, text, end)
+    with ledger:
+        for trial in ledger.trials("small"):
+            assert list(find_model(ledger, home, f"small/{trial.key}").baselines) == [trial.spec.parameters["task.order"]]
+
+
 def test_a_sweep_without_results_or_of_several_tasks_has_no_winner(tmp_path: Path) -> None:
     ledger, _ = played(tmp_path, TWO_CELLS, ends(), stop_after=0)
     with ledger:
