@@ -1,7 +1,7 @@
 """What tracking costs: whole sweeps, interleaved, with MLflow as it should be, switched off, slow, refusing every call and hanging.
 
-Run: python benchmarks/tracking.py [--rounds 3] [--epochs 60]. Prints JSON: seconds of each command and of its trials, and medians over
-those of the sweep without tracking in the same round.
+Run: python benchmarks/tracking.py [--rounds 3] [--epochs 60] [--only on slow]. Prints JSON: seconds of each command and of its trials,
+and medians over those of the sweep without tracking in the same round.
 """
 
 import argparse
@@ -117,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--only", nargs="+", choices=["on", "slow", "refuses", "hangs"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _Slow.behind, server = start_mlflow(Path(folder))
@@ -128,6 +129,7 @@ def main() -> None:
                 "refuses": ["--tracking-uri", serve(_Refuses)],
                 "hangs": ["--tracking-uri", serve(_Hangs)],
             }
+            kinds = {kind: arguments for kind, arguments in kinds.items() if kind == "off" or kind in (given.only or kinds)}
             found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
             for number in range(given.rounds):
                 for kind, arguments in kinds.items():

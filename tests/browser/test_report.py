@@ -147,7 +147,7 @@ def test_a_mark_says_which_trial_it_is_and_leads_to_its_row(browser: "Browser", 
         assert box["x"] + box["width"] <= width
         ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "figcaption")).perform()
         assert not tip.is_displayed()
-    mark.click()
+    browser.ask(UPPERMOST, plot).click()  # scrolled to again
     row = browser.driver.find_element("css selector", "tr:target")
     assert row.is_displayed()
     assert trial["key"].startswith(row.find_element("tag name", "td").text)
