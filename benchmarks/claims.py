@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from rnnbench.report.importance import RATE, Importance
-from rnnbench.report.pairs import Sample, best_tenth
+from rnnbench.report.pairs import Sample, find_samples
 from rnnbench.report.statistics import t_interval
 from rnnbench.report.tables import Comparison, sign_of
 
@@ -52,12 +52,8 @@ class Claim:
 
 def judge(comparison: Comparison, reference: str) -> list[Against]:
     """Every other cell by every sample that it and the reference have."""
-    samples: dict[Sample, dict[str, Sequence[float]]] = {
-        "seeds": {row.cell: row.test_values for row in comparison.rows if len(row.test_values) > 1},
-        "best tenth": {row.cell: best for row in comparison.rows if (best := best_tenth(row))},
-    }
     found = []
-    for sample, values in samples.items():
+    for sample, values in find_samples(comparison).items():
         if reference in values:
             others = {cell: of for cell, of in values.items() if cell != reference}
             found += [against(cell, sample, of, values[reference], sign_of(comparison.task), len(others)) for cell, of in others.items()]

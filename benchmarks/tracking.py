@@ -14,13 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from common import RNNBENCH, machine
+from passing import PassesOn
 
 from rnnbench.base.home import Home
 from rnnbench.ledger.store import Ledger
@@ -52,27 +52,11 @@ class _Hangs(_Refuses):
     do_POST = do_GET
 
 
-class _Slow(_Refuses):
-    """A server that passes everything on to another and takes its time."""
+class _Slow(PassesOn):
+    """A server that takes its time."""
 
-    behind = ""
-
-    def do_GET(self) -> None:
+    def before(self) -> None:
         time.sleep(SLOW_S)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
-        asked = urllib.request.Request(self.behind + self.path, body, dict(self.headers), method=self.command)
-        try:
-            with urllib.request.urlopen(asked) as answer:
-                status, kind, words = answer.status, answer.headers.get("Content-Type", ""), answer.read()
-        except urllib.error.HTTPError as refused:
-            status, kind, words = refused.code, refused.headers.get("Content-Type", ""), refused.read()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(words)))
-        self.end_headers()
-        self.wfile.write(words)
-
-    do_POST = do_PUT = do_PATCH = do_GET
 
 
 def serve(handler: type[BaseHTTPRequestHandler]) -> str:

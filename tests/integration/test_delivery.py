@@ -2,16 +2,15 @@
 
 import shutil
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rnnbench
+from benchmarks.passing import PassesOn
 from rnnbench.base.home import Home
 from rnnbench.cli.delivery import deliver_end
 from rnnbench.ledger.store import Ledger
@@ -134,31 +133,12 @@ def test_a_model_that_is_not_kept_is_left_out(tmp_path: Path) -> None:
     assert not [path for path in found if path.startswith("models/")]
 
 
-class _HangsOnModels(BaseHTTPRequestHandler):
-    """A server that passes everything on to another, but takes no model."""
+class _HangsOnModels(PassesOn):
+    """A server that takes no model."""
 
-    behind = ""
-
-    def do_GET(self) -> None:
+    def before(self) -> None:
         if "/models/" in self.path:
             threading.Event().wait(60)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
-        asked = urllib.request.Request(self.behind + self.path, body, dict(self.headers), method=self.command)
-        try:
-            with urllib.request.urlopen(asked) as answer:
-                status, kind, words = answer.status, answer.headers.get("Content-Type", ""), answer.read()
-        except urllib.error.HTTPError as refused:
-            status, kind, words = refused.code, refused.headers.get("Content-Type", ""), refused.read()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(words)))
-        self.end_headers()
-        self.wfile.write(words)
-
-    do_POST = do_PUT = do_PATCH = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from rnnbench.report.amounts import Amounts
 from rnnbench.report.budgets import Curve
 from rnnbench.report.examined import find_confusion, find_examples, find_measures
 from rnnbench.report.findings import Findings, describe, describe_order
-from rnnbench.report.pairs import describe_pairs
 from rnnbench.report.profiles import Profiles
 from rnnbench.report.published import find_published
 from rnnbench.report.rows import differing
@@ -52,7 +51,7 @@ def build_document(
                 "answer": answer(comparison),
                 "order": "test" if comparison.tested else "validation",
                 "cells": [_cell(row, comparison) | describe(row, found) for row in comparison.rows],
-                "pairs": describe_pairs(found.pairs),
+                "pairs": [asdict(pair) for pair in found.pairs],
                 "order_of_cells": describe_order(found.cell_order) if found.cell_order else None,
                 "baselines": dict(comparison.baselines),
                 "test_baselines": dict(comparison.test_baselines),

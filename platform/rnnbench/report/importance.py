@@ -7,7 +7,7 @@ resample of the trials: intervals say what other trials might have shown.
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +20,7 @@ from rnnbench.report.rows import differing
 from rnnbench.report.statistics import TAILS
 from rnnbench.report.study import Study
 from rnnbench.report.tables import ADAPTIVE, Summary, find_levels, sign_of, to_number, value
-from rnnbench.task.catalogue import question_of
+from rnnbench.trial.spec import Question
 
 if TYPE_CHECKING:
     # A second of imports: only where there are trials enough.
@@ -171,12 +171,11 @@ def may_tell(trials: Iterable[TrialRecord], method: str, *, has_scheduler: bool)
     """
     if has_scheduler or method in ADAPTIVE:
         return False
-    places: dict[Hashable, list[Mapping[str, Value]]] = {}
+    places: dict[tuple[Question, str], list[Mapping[str, Value]]] = {}
     for trial in trials:
         if trial.stage == "search" and trial.status not in (Status.DIVERGED, Status.FAILED, Status.CANCELLED):
             spec = trial.spec
-            place = (spec.task, spec.data, question_of(spec.task, spec.parameters), spec.cell)
-            places.setdefault(place, []).append(spec.parameters)
+            places.setdefault((spec.question, spec.cell), []).append(spec.parameters)
     return any(len(given) >= LEAST_TRIALS and differing(given) for given in places.values())
 
 

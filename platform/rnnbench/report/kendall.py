@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnbench.report.statistics import CONFIDENCE
+from rnnbench.report.statistics import student_half
 
 # With fewer things the jackknife's interval holds the truth in as little as 91 of a hundred samples, where orders nearly agree.
 LEAST_BANDED = 15
@@ -52,10 +52,7 @@ def find_tau(one: Floats, other: Floats) -> Tau:
     error = float(np.sqrt((total - 1) / total * np.sum((without_N - without_N.mean()) ** 2)))
     if not error:
         return Tau(value)
-    # Not scipy.stats, which takes most of a second to import.
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(total - 1, (1 + CONFIDENCE) / 2)) * error
+    half = student_half(total, error)
     return Tau(value, max(-1.0, value - half), min(1.0, value + half))
 
 

@@ -6,8 +6,8 @@ Source of the second: Greff et al. 2017, LSTM: A Search Space Odyssey, arXiv:150
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -53,15 +53,19 @@ def best_tenth(row: Summary) -> list[float]:
     return sorted(map(value, row.completed), key=lambda one: -sign * one)[:count]
 
 
-def find_pairs(comparison: Comparison) -> list[Pair]:
-    """All pairs of cells by each sample that they have; p-values are corrected for the pairs of one sample."""
-    samples: dict[Sample, dict[str, Sequence[float]]] = {
+def find_samples(comparison: Comparison) -> dict[Sample, dict[str, Sequence[float]]]:
+    """Of each kind the values of the cells that have one."""
+    return {
         "seeds": {row.cell: row.test_values for row in comparison.rows if len(row.test_values) > 1},
         "best tenth": {row.cell: best for row in comparison.rows if (best := best_tenth(row))},
     }
+
+
+def find_pairs(comparison: Comparison) -> list[Pair]:
+    """All pairs of cells by each sample that they have; p-values are corrected for the pairs of one sample."""
     task = comparison.task
     bounds = task.range_of(task.metric.name)
-    return [pair for sample, values in samples.items() for pair in compare_pairs(sample, values, sign_of(task), bounds)]
+    return [pair for sample, values in find_samples(comparison).items() for pair in compare_pairs(sample, values, sign_of(task), bounds)]
 
 
 def compare_pairs(
@@ -78,8 +82,3 @@ def compare_pairs(
         counts = len(values[one]), len(values[other])
         found.append(Pair(one, other, sample, counts, test, effect if effect is None else sign * effect, chance))
     return found
-
-
-def describe_pairs(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """As plain data."""
-    return [asdict(pair) for pair in pairs]

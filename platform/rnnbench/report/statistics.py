@@ -99,13 +99,18 @@ def t_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED)
     if count < 2 or np.ptp(values) == 0:
         return None
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(count)
-    # Not scipy.stats, which takes most of a second to import.
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread
+    half = student_half(count, spread)
     low, high = bounds if bounds[0] <= min(values) and max(values) <= bounds[1] else UNBOUNDED
     within = "" if (low, high) == UNBOUNDED else ", cut to the metric's range"
     return Interval(mean, max(low, mean - half), min(high, mean + half), count, f"Student's t over seeds{within}")
+
+
+def student_half(count: int, error: float) -> float:
+    """Half of Student's t interval around an estimate from so many values, whose standard error is given."""
+    # Not scipy.stats, which takes most of a second to import.
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,13 @@ from rnnbench.report.study import Study
 from rnnbench.search.space import full_parameters
 from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task, question_of
+from rnnbench.trial.spec import Question
 
 BEST_SHOWN = 5
 # A numeric parameter with more different values is one on an axis.
 MOST_LEVELS = 6
 # Searches whose draws follow from results.
 ADAPTIVE = ("tpe", "cmaes")
-
-# Task, data set, and what is asked of it.
-Place = tuple[str, str, tuple[tuple[str, Value], ...]]
 
 
 @dataclass(frozen=True)
@@ -190,28 +188,27 @@ def sign_of(task: TaskCard) -> float:
 
 
 def build_comparisons(studies: Sequence[Study]) -> list[Comparison]:
-    """One comparison for each question to each data set (`question_of`); a trial that several sweeps hold counts once."""
-    groups: dict[Place, dict[str, dict[str, TrialRecord]]] = {}
-    sweeps: dict[tuple[Place, str], list[str]] = {}
+    """One comparison for each question to each data set; a trial that several sweeps hold counts once."""
+    groups: dict[Question, dict[str, dict[str, TrialRecord]]] = {}
+    sweeps: dict[tuple[Question, str], list[str]] = {}
     adaptive = {study.sweep.name for study in studies if _method(study) in ADAPTIVE}
     dependent = {study.sweep.name for study in studies if _method(study) != "random" or study.sweep.settings.get("replicates", 1) != 1}
     for study in studies:
         for trial in study.trials:
             spec = trial.spec
-            place = (spec.task, spec.data, question_of(spec.task, spec.parameters))
-            groups.setdefault(place, {}).setdefault(spec.cell, {})[trial.key] = trial
-            names = sweeps.setdefault((place, spec.cell), [])
+            groups.setdefault(spec.question, {}).setdefault(spec.cell, {})[trial.key] = trial
+            names = sweeps.setdefault((spec.question, spec.cell), [])
             if study.sweep.name not in names:
                 names.append(study.sweep.name)
     found = []
-    for place, cells in groups.items():
+    for question, cells in groups.items():
         rows = []
         for cell, trials in cells.items():
-            held_by = tuple(sweeps[place, cell])
-            row = _summarise(place, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
+            held_by = tuple(sweeps[question, cell])
+            row = _summarise(question, held_by, cell, list(trials.values()), adaptive=not adaptive.isdisjoint(held_by))
             rows.append(_with_budget(replace(row, independent=dependent.isdisjoint(held_by) and not row.num_stopped)))
         every = [trial for trials in cells.values() for trial in trials.values()]
-        found.append(_mark_unsolved(_compare(rows, place, every), every))
+        found.append(_mark_unsolved(_compare(rows, question, every), every))
     return found
 
 
@@ -220,8 +217,8 @@ def _method(study: Study) -> str:
     return str(search.get("method")) if isinstance(search, dict) else ""
 
 
-def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord], *, adaptive: bool) -> Summary:
-    task = get_task(place[0])
+def _summarise(question: Question, sweeps: tuple[str, ...], cell: str, trials: list[TrialRecord], *, adaptive: bool) -> Summary:
+    task = get_task(question[0])
     sign = sign_of(task)
     searched = [trial for trial in trials if trial.spec.stage == "search"]
     values = [trial.best for trial in searched if trial.status == Status.COMPLETED and trial.best is not None]
@@ -231,7 +228,7 @@ def _summarise(place: Place, sweeps: tuple[str, ...], cell: str, trials: list[Tr
     tests = [float(trial.outcome["test"][task.metric.name]) for trial in winner if trial.outcome.get("test")]
     return Summary(
         task=task,
-        data=place[1],
+        data=question[1],
         sweeps=sweeps,
         cell=cell,
         searched=tuple(searched),
@@ -271,7 +268,7 @@ def _mark_unsolved(comparison: Comparison, trials: Sequence[TrialRecord]) -> Com
     return replace(comparison, bar=bar, unsolved=frozenset(trial.key for trial in trials if is_unsolved(trial, bar, metric)))
 
 
-def _compare(rows: list[Summary], place: Place, trials: Sequence[TrialRecord]) -> Comparison:
+def _compare(rows: list[Summary], question: Question, trials: Sequence[TrialRecord]) -> Comparison:
     sign = sign_of(rows[0].task)
     tested = all(row.test_values for row in rows)
 
@@ -287,7 +284,7 @@ def _compare(rows: list[Summary], place: Place, trials: Sequence[TrialRecord]) -
     return Comparison(
         task=rows[0].task,
         data=rows[0].data,
-        asked=dict(place[2]),
+        asked=dict(question[2]),
         rows=tuple(ordered),
         tested=tested,
         differences={row.cell: test for row, test in zip(others, tests, strict=True)},

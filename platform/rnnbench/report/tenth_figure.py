@@ -4,7 +4,7 @@ import statistics
 
 from matplotlib.figure import Figure
 
-from rnnbench.report.pairs import best_tenth
+from rnnbench.report.pairs import find_samples
 from rnnbench.report.style import Picture, colour_of, draw
 from rnnbench.report.tables import Comparison
 from rnnbench.report.words import axis_title, number
@@ -12,7 +12,7 @@ from rnnbench.report.words import axis_title, number
 
 def draw_tenths(comparison: Comparison, prefix: str) -> Picture | None:
     """A box for each cell, the best on top; None where fewer than two cells have one."""
-    tenths = {row.cell: best for row in comparison.rows if (best := best_tenth(row))}
+    tenths = find_samples(comparison)["best tenth"]
     if len(tenths) < 2:
         return None
     metric = comparison.task.metric

@@ -12,8 +12,8 @@ from rnnbench.cells.table import get_cell
 from rnnbench.search.adaptive import ADAPTIVE
 from rnnbench.search.space import declared_for
 from rnnbench.search.sweepfile import Dimension, Search, SweepFile, TaskChoice
-from rnnbench.task.catalogue import get_task, question_of
-from rnnbench.trial.spec import Lane, TrialSpec
+from rnnbench.task.catalogue import get_task
+from rnnbench.trial.spec import Question, TrialSpec
 
 Point = Mapping[str, Value]
 
@@ -100,11 +100,10 @@ def plan_confirm(sweep: SweepFile, scored: Sequence[Scored], directions: Mapping
     """
     if sweep.confirm is None:
         return []
-    groups: dict[tuple[Lane, object], dict[str, list[Scored]]] = {}
+    groups: dict[tuple[Question, str], dict[str, list[Scored]]] = {}
     for trial in scored:
         spec = trial.spec
-        place = (spec.lane, question_of(spec.task, spec.parameters))
-        groups.setdefault(place, {}).setdefault(spec.group_key(), []).append(trial)
+        groups.setdefault((spec.question, spec.cell), {}).setdefault(spec.group_key(), []).append(trial)
     specs = []
     for ((task, *_), _), configurations in groups.items():
         sign = -1.0 if directions[task] == "max" else 1.0

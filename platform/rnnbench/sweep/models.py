@@ -12,7 +12,7 @@ from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.sweep.winner import asked_of, find_trial, find_winners, model_path
+from rnnbench.sweep.winner import find_trial, find_winners, model_path
 from rnnbench.task.catalogue import get_task
 from rnnbench.trial.files import SPEC
 
@@ -93,8 +93,7 @@ def find_best_models(ledger: Ledger, home: Home, name: str) -> dict[str, Model]:
 
 def _model(home: Home, sweep: str, trial: TrialRecord, completed: Sequence[TrialRecord]) -> Model:
     path = model_path(home, trial, f"{sweep}/{trial.key[:8]}")
-    asked = asked_of(trial)
-    alike = [other for other in completed if other.best is not None and asked_of(other) == asked]
+    alike = [other for other in completed if other.best is not None and other.spec.question == trial.spec.question]
     seeds = tuple(other for other in alike if other.group_key == trial.group_key)
     return Model(sweep, trial, seeds, _first(alike, "baselines"), _first(alike, "test_baselines"), path)
 

@@ -13,8 +13,8 @@ from rnnbench.sweep.mates import Mates
 from rnnbench.sweep.planned import Planned
 from rnnbench.sweep.rungs import Rungs
 from rnnbench.sweep.scoreboard import Scoreboard
-from rnnbench.task.catalogue import get_task, is_maximized, question_of
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.task.catalogue import get_task, is_maximized
+from rnnbench.trial.spec import Question, Stage, TrialSpec
 
 
 class View:
@@ -43,7 +43,7 @@ class View:
         self.decided = 0
         self._keeping = Keeping(self._home, self._sweep.checkpoints, self._is_needed)
         # The first trial of each stage of each question to each data set, with its place in the plan.
-        self._firsts: dict[tuple[str, str, str, object], tuple[int, str]] = {}
+        self._firsts: dict[tuple[Stage, Question], tuple[int, str]] = {}
         return_freed_memory()
 
     def read(self) -> None:
@@ -66,7 +66,7 @@ class View:
         trials = list(trials)
         for trial in trials:
             if trial.key not in self.board.trials:
-                question = (trial.stage, trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters))
+                question = (trial.spec.stage, trial.spec.question)
                 place = (trial.position, trial.key)
                 self._firsts[question] = min(place, self._firsts.get(question, place))
         self.board.add(trials)

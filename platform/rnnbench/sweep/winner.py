@@ -1,15 +1,16 @@
 """The trial whose model stands for a sweep: the best seed of the best confirmed configuration, else the best search trial."""
 
 import statistics
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnnbench.base.errors import UnknownNameError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.task.catalogue import is_maximized, question_of, tell_apart
+from rnnbench.task.catalogue import is_maximized, tell_apart
 from rnnbench.trial.files import BEST
+from rnnbench.trial.spec import Question
 
 
 def find_trial(ledger: Ledger, target: str) -> TrialRecord:
@@ -47,17 +48,12 @@ def find_winner(ledger: Ledger, name: str) -> TrialRecord:
 
 
 def find_winners(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The winner of each question that a sweep's trials were asked of each data set (`question_of`), in the order of the plan."""
-    places: dict[Hashable, list[TrialRecord]] = {}
+    """The winner of each question that a sweep's trials answer, in the order of the plan."""
+    places: dict[Question, list[TrialRecord]] = {}
     for trial in trials:
         if trial.status == Status.COMPLETED and trial.best is not None:
-            places.setdefault(asked_of(trial), []).append(trial)
+            places.setdefault(trial.spec.question, []).append(trial)
     return [_best(done) for done in places.values()]
-
-
-def asked_of(trial: TrialRecord) -> Hashable:
-    """What a trial was asked of which data: trials of one such question are comparable."""
-    return trial.task, trial.spec.data, question_of(trial.task, trial.spec.parameters)
 
 
 def _best(done: Sequence[TrialRecord]) -> TrialRecord:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from rnnbench.base.canonical import Plain, digest
 from rnnbench.base.parameters import Value
+from rnnbench.task.catalogue import question_of
 from rnnbench.trial.sizes import can_pad, padded_size
 
 # Raised by hand when the training loop changes what a trial computes (the golden tests notice).
@@ -16,6 +17,8 @@ _NOISE = ("network.input_noise", "network.dropout", "network.recurrent_dropout",
 Stage = Literal["search", "confirm"]
 # Task, data set and cell: searched and compared within itself, never across.
 Lane = tuple[str, str, str]
+# Task, data set, and what is asked of it: whatever answers the same one is comparable.
+Question = tuple[str, str, tuple[tuple[str, Value], ...]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class TrialSpec:
     def lane(self) -> Lane:
         """Which search it belongs to."""
         return self.task, self.data, self.cell
+
+    @property
+    def question(self) -> Question:
+        """What it answers, see `question_of`."""
+        return self.task, self.data, question_of(self.task, self.parameters)
 
     def key(self) -> str:
         """sha256 of what determines the result, 64 hexadecimal digits."""
