@@ -15,6 +15,7 @@ from rnnbench.base.home import Home
 from rnnbench.cli.delivery import deliver_end
 from rnnbench.ledger.store import Ledger
 from rnnbench.sweep.mirror import Mirror
+from rnnbench.sweep.run_view import report_route
 from rnnbench.sweep.winner import find_winner
 from rnnbench.trial.files import BEST, CARD, PREPARATION, SPEC, WEIGHTS
 from tests.faults.test_servers import free_port, mlflow_server
@@ -91,7 +92,9 @@ def test_whatever_is_delivered_again_is_there_once(folder: Path) -> None:
     assert run(folder, "sync").stdout == "0 events delivered\n"
     assert parent_of(client) == parent
     assert list_paths(client, parent) == before
-    assert client.get_run(parent).data.tags["mlflow.note.content"] == "# again"
+    run_of_sweep = client.get_run(parent)
+    link = report_route(run_of_sweep.info.experiment_id, parent)
+    assert run_of_sweep.data.tags["mlflow.note.content"] == f"[The whole report]({link})\n\n# again"
 
 
 def test_a_store_of_artifacts_that_fails_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
