@@ -46,7 +46,7 @@ def _state(settings: Mapping[str, Any]) -> dict[str, Any]:
     directions = {metric.direction for metric in metrics}
     several = len(tasks) > 1
     tested = sorted({f"test_{metric.name}" for metric in metrics}) if settings.get("confirm") else []
-    searched = [name for name, domain in settings["space"].items() if list(domain) != ["value"]]
+    searched = [name for name, domain in (settings.get("space") or {}).items() if list(domain) != ["value"]]
     columns = [f"tags.`{name}`" for name in (["task", "data", "cell"] if several else ["cell"])]
     columns += ["metrics.`best`", "tags.`status`", "tags.`stage`"] + [f"params.`{name}`" for name in searched]
     columns += [f"metrics.`{name}`" for name in (*tested, "num_parameters", "wall_s")] + ["tags.`key`"]
