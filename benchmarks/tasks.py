@@ -9,7 +9,6 @@ import json
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ HEAD = """# Results
 What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by
 `python benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by
 validation was trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 %
-interval (Student's t). The floor is what a method without a recurrent network reaches on the test split, in the card's metric: the best of
+interval (Student's t, cut to what the metric can be). The floor is what a method without a recurrent network reaches on the test split, in the card's metric: the best of
 those that the sweep computed beside its confirmed trials, else the task card's. The bar is what this project asks of itself. Seconds are
 the whole command's, all cells together.
 
@@ -74,12 +73,10 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
                 groups.setdefault(trial.group_key, []).append(trial)
         winner = max(groups.values(), key=lambda group: statistics.fmean(sign * (trial.best or 0.0) for trial in group))
         values = numbers(winner, row["metric"], split)
-        interval = t_interval(values)
         cells.append(
             {
                 "cell": cell,
                 "value": statistics.fmean(values),
-                "interval": asdict(interval) if interval else None,
                 "values": values,
                 "trials": sum(trial.stage == "search" for trial in of_cell),
                 "keys": [trial.key for trial in winner],
@@ -126,8 +123,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         sign = -1.0 if row["better"] == "max" else 1.0
         for place, cell in enumerate(sorted(row["cells"], key=lambda one: sign * one["value"])):
             first = place == 0
-            interval = cell["interval"]
-            around = f" ({interval['low']:.4g} to {interval['high']:.4g}, {interval['count']} seeds)" if interval else " (1 seed)"
+            interval = t_interval(cell["values"], get_task(row["task"]).range_of(row["metric"]))
+            spread = f"{interval.low:.4g} to {interval.high:.4g}, " if interval else ""
+            around = f" ({spread}{len(cell['values'])} seeds)"
             where = f"[{row['sweep']}](../search_spaces/results/{row['sweep']}.yaml)" if first else ""
             split = f" {row['split']}" if "split" in row else ""
             lines.append(
