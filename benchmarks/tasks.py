@@ -27,12 +27,12 @@ FOUND = ROOT / "benchmarks" / "results" / "tasks.json"
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results
 
-What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by
-`python benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by
-validation was trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 %
-interval (Student's t, cut to what the metric can be). The floor is what a method without a recurrent network reaches on the test split, in the card's metric: the best of
-those that the sweep computed beside its confirmed trials, else the task card's. The bar is what this project asks of itself. Seconds are
-the whole command's, all cells together.
+What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by `python
+benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by validation was
+trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 % interval (Student's
+t, cut to what the metric can be). The floor is what a method without a recurrent network reaches on the test split, in the card's metric:
+the best of those that the sweep computed beside its confirmed trials, else the task card's. The bar is what this project asks of itself.
+Seconds are the whole command's, all cells together.
 
 """
 

@@ -49,7 +49,7 @@ def test_a_sweep_recorded_twice_is_planned_once(ledger: Ledger) -> None:
     assert [trial.key for trial in trials] == KEYS
     assert [trial.position for trial in trials] == [0, 1, 2, 3]
     assert [trial.spec for trial in trials] == SPECS
-    assert [event.kind for event in ledger.outbox(10)] == ["sweep_planned"]
+    assert [event.kind for event in ledger.outbox.waiting(10)] == ["sweep_planned"]
 
 
 def test_trials_are_claimed_once_in_the_plans_order(ledger: Ledger) -> None:
@@ -82,7 +82,7 @@ def test_a_finished_trial_is_never_changed(ledger: Ledger) -> None:
     finish(ledger, KEYS[0], value=0.75, status=Status.FAILED)
     trial = ledger.trials("one")[0]
     assert (trial.status, trial.outcome) == (Status.COMPLETED, {"metrics": {"mse": 0.25}})
-    assert [event.trial_key for event in ledger.outbox(10) if event.kind == "trial_finished"] == [KEYS[0]]
+    assert [event.trial_key for event in ledger.outbox.waiting(10) if event.kind == "trial_finished"] == [KEYS[0]]
     assert ledger.counts("one") == {Status.COMPLETED: 1, Status.PENDING: 3}
 
 
@@ -94,7 +94,7 @@ def test_a_trial_of_two_sweeps_exists_once_and_is_reused(ledger: Ledger) -> None
     assert [trial.reused for trial in ledger.trials("two")] == [True, False, False]
     assert [trial.key for trial in ledger.claim("two", 5)] == KEYS[1:3]
     finish(ledger, KEYS[1])
-    told = [(event.sweep, event.trial_key) for event in ledger.outbox(20) if event.kind == "trial_finished"]
+    told = [(event.sweep, event.trial_key) for event in ledger.outbox.waiting(20) if event.kind == "trial_finished"]
     assert sorted(told) == sorted([("one", KEYS[0]), ("two", KEYS[0]), ("one", KEYS[1]), ("two", KEYS[1])])
 
 
@@ -140,27 +140,27 @@ def test_events_are_delivered_in_order_and_marked(ledger: Ledger) -> None:
         ledger.claim("one", 1)
         finish(ledger, key)
     ledger.record_end("one")
-    events = ledger.outbox(100)
+    events = ledger.outbox.waiting(100)
     assert [event.kind for event in events] == ["sweep_planned", *["trial_finished"] * 4, "sweep_ended"]
     assert [event.trial_key for event in events[1:5]] == KEYS
-    ledger.mark_delivered([event.id for event in events[:4]])
-    assert ledger.outbox(100) == events[4:]
-    assert ledger.outbox_size() == 2
+    ledger.outbox.mark_delivered([event.id for event in events[:4]])
+    assert ledger.outbox.waiting(100) == events[4:]
+    assert ledger.outbox.size() == 2
 
 
 def test_a_report_waits_beside_the_events_and_only_the_last_of_a_sweep(ledger: Ledger) -> None:
     for name in ("one", "two"):
         ledger.record_sweep(sweep(name), SPECS)
-    ledger.mark_delivered([event.id for event in ledger.outbox(10)])
+    ledger.outbox.mark_delivered([event.id for event in ledger.outbox.waiting(10)])
     for name, note in (("one", "old"), ("two", "other"), ("one", "new")):
-        ledger.record_report(name, note)
-    assert (ledger.outbox(10), ledger.outbox_size()) == ([], 0)
-    assert [(event.sweep, event.payload["note"]) for event in ledger.reports()] == [("two", "other"), ("one", "new")]
-    (mine,) = ledger.reports("one")
-    ledger.mark_delivered([mine.id])
-    assert [event.sweep for event in ledger.reports()] == ["two"]
-    ledger.record_report("one", "again")
-    assert [event.payload["note"] for event in ledger.reports("one")] == ["again"]
+        ledger.outbox.add_report(name, note)
+    assert (ledger.outbox.waiting(10), ledger.outbox.size()) == ([], 0)
+    assert [(event.sweep, event.payload["note"]) for event in ledger.outbox.reports()] == [("two", "other"), ("one", "new")]
+    (mine,) = ledger.outbox.reports("one")
+    ledger.outbox.mark_delivered([mine.id])
+    assert [event.sweep for event in ledger.outbox.reports()] == ["two"]
+    ledger.outbox.add_report("one", "again")
+    assert [event.payload["note"] for event in ledger.outbox.reports("one")] == ["again"]
 
 
 def test_moments_have_their_zone_and_the_test_set_opens_once(ledger: Ledger) -> None:

@@ -50,7 +50,7 @@ def test_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgres
             assert not any("MLflow does not answer" in words for _, _, words in ends), [words[-2000:] for _, _, words in ends]
             # On a slow machine the sweep does not wait for MLflow's tables; whatever was delivered by then is not told twice.
             run(tmp_path, "sync", "--db", ledger_url, "--tracking-uri", tracking)
-            assert ledger.outbox_size() == 0
+            assert ledger.outbox.size() == 0
             assert ledger.leases.all() == []
             keys = {trial.key for trial in trials}
         assert (tmp_path / "runs" / "reports" / "small" / "report.html").exists()

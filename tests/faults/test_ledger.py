@@ -80,7 +80,7 @@ def test_fault_15_eight_processes_on_one_database(database_url: str, long: bool)
         found = ledger.trials("one")
         assert [(trial.status, trial.attempts) for trial in found] == [(Status.COMPLETED, 1)] * trials
         assert {len(curve) for curve in ledger.epochs([trial.key for trial in found]).values()} == {3}
-        assert ledger.outbox_size() == trials + 1
+        assert ledger.outbox.size() == trials + 1
     engine = engine_module.open_engine(database_url)
     assert engine_module.check_database(engine) == []
     engine.dispose()
@@ -120,7 +120,7 @@ def test_fault_20_a_clock_that_jumps_a_day_changes_no_order(days: float, databas
                 (trial,) = ledger.claim("one", 1)
                 assert (trial.position, trial.attempts) == (2, 2)
             ledger.record_finished(trial.key, trial.attempts, Status.COMPLETED, {"epochs": 1}, 0.5)
-        events = [event.trial_key for event in ledger.outbox(100) if event.kind == "trial_finished"]
+        events = [event.trial_key for event in ledger.outbox.waiting(100) if event.kind == "trial_finished"]
         assert events == [trial.key for trial in ledger.trials("one")]
         assert [trial.wall_s for trial in ledger.trials("one")] == [0.5] * 4
 

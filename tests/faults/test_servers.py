@@ -51,7 +51,7 @@ def test_fault_18_a_tracking_server_that_misbehaves_harms_no_trial(how: str, tmp
     assert (tmp_path / "runs" / "reports" / "small" / "report.html").exists(), "the ledger alone suffices for the report"
     with open_ledger(tmp_path) as ledger:
         assert {trial.status for trial in ledger.trials("small")} == {Status.COMPLETED}
-        assert ledger.outbox_size() == 8  # the plan, six trials, the end
+        assert ledger.outbox.size() == 8  # the plan, six trials, the end
     assert run(tmp_path, "sync").stdout.startswith("8 events delivered")
     assert run(tmp_path, "sync").stdout.startswith("0 events delivered")
     assert finished_runs(tmp_path / "runs" / "mlflow.db") == [1] * 6

@@ -87,7 +87,7 @@ def test_whatever_is_delivered_again_is_there_once(folder: Path) -> None:
     before = list_paths(client, parent)
     assert run(folder, "sync").stdout == "0 events delivered\n"
     with Ledger.open(Home(folder / "runs").ledger_url) as ledger:
-        ledger.record_report("letters", "# again")  # as when the process died before it marked the delivery
+        ledger.outbox.add_report("letters", "# again")  # as when the process died before it marked the delivery
     assert run(folder, "sync").stdout == f"0 events delivered\n{DELIVERED}\n"
     assert run(folder, "sync").stdout == "0 events delivered\n"
     assert parent_of(client) == parent
@@ -168,9 +168,9 @@ def test_the_end_of_a_sweep_does_not_wait_for_a_server_that_hangs_on_models(
     shutil.rmtree(models[0])
     home = Home(tmp_path / "runs")
     with Ledger.open(home.ledger_url) as ledger:
-        ledger.record_report("letters", "# again")
+        ledger.outbox.add_report("letters", "# again")
         deliver_end(ledger, Mirror(home.ledger_url, hanging, artifact_root=home.artifacts), home, "letters")
         assert "MLflow has not taken everything yet (the best models take long); the results are safe." in capsys.readouterr().err
-        assert len(ledger.reports()) == 1
+        assert len(ledger.outbox.reports()) == 1
     assert run(tmp_path, "sync", "--tracking-uri", healthy).stdout == f"0 events delivered\n{DELIVERED}\n"
     assert sorted(path.name for path in models[0].iterdir()) == sorted([CARD, PREPARATION, SPEC, WEIGHTS])

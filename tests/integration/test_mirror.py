@@ -45,7 +45,7 @@ def test_a_server_that_refuses_every_call_harms_nothing(home: Path) -> None:
     assert "\n" not in str(error.value)
     mirror.stop()
     with Ledger.open(f"sqlite:///{home / 'rnnbench.db'}") as ledger:
-        assert ledger.outbox_size() == 4
+        assert ledger.outbox.size() == 4
 
 
 def test_every_event_has_one_effect_however_often_it_is_delivered(home: Path) -> None:

@@ -34,13 +34,13 @@ def deliver_end(ledger: "Ledger", mirror: "Mirror", home: "Home", name: str) -> 
     try:
         if not mirror.flush(deadline - time.monotonic()):
             raise TrackingError("some trials wait")
-        for event in ledger.reports(name):
+        for event in ledger.outbox.reports(name):
             # Beside the report, so that they cost no time of their own; a server that hangs is left behind.
             models: Future[None] = Future()
             threading.Thread(target=_resolve, args=(models, ledger, mirror, home, name), daemon=True).start()
             _log_report(mirror, home, event)
             models.result(max(0.0, deadline - time.monotonic()))
-            ledger.mark_delivered([event.id])
+            ledger.outbox.mark_delivered([event.id])
     except (TrackingError, TimeoutError) as error:
         why = "the best models take long" if isinstance(error, TimeoutError) else str(error)
         later = f"Later: {command()} sync{home_flag(home)}"
@@ -53,7 +53,7 @@ def deliver_reports(ledger: "Ledger", mirror: "Mirror", home: "Home") -> Iterato
     Raises:
         TrackingError: the server does not take one; it waits on.
     """
-    for event in ledger.reports():
+    for event in ledger.outbox.reports():
         if not (home.report_folder(event.sweep) / "report.json").is_file():
             words = f"the report of {event.sweep} is not in {home.path}: rnnbench sync --home where it ran delivers it"
             people().print(words, markup=False, soft_wrap=True)
@@ -64,7 +64,7 @@ def deliver_reports(ledger: "Ledger", mirror: "Mirror", home: "Home") -> Iterato
         except TrackingError as error:
             words = f"MLflow does not take the files of {event.sweep} ({error}); they wait, run rnnbench sync again later"
             raise TrackingError(words) from error
-        ledger.mark_delivered([event.id])
+        ledger.outbox.mark_delivered([event.id])
         yield event.sweep
 
 

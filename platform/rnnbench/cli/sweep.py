@@ -247,7 +247,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
         if report:
-            ledger.record_report(name, report.note)
+            ledger.outbox.add_report(name, report.note)
         if mirror and report:
             deliver_end(ledger, mirror, place.home, name)
     except (KeyboardInterrupt, SystemExit):

@@ -1,51 +1,40 @@
-"""The ledger: every sweep, trial and epoch, and what the tracking server has still to hear. Each method is one transaction."""
+"""The ledger: every sweep, trial and epoch. Each method is one transaction."""
 
-import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from rnnbench.base.canonical import Plain
-from rnnbench.base.errors import LeaseLostError, PlanChangedError, UnknownNameError, UnknownSweepError
+from rnnbench.base.errors import LeaseLostError, UnknownNameError, UnknownSweepError
 from rnnbench.base.names import printable, suggest
 from rnnbench.ledger.database import Database
 from rnnbench.ledger.histories import History
 from rnnbench.ledger.leases import LOCK, Leases
 from rnnbench.ledger.models import AttemptRow, DecisionRow, EpochRow, LeaseRow, OutboxRow, PlannedRow, SlotRow, SweepRow, TrialRow
+from rnnbench.ledger.outbox import Outbox
 from rnnbench.ledger.plainjson import decode, encode
+from rnnbench.ledger.planning import REOPENED, Place, add_slots, add_trials, require_extension
 from rnnbench.ledger.records import (
     AttemptRecord,
     DecisionRecord,
     EpochRecord,
     LaneStanding,
-    OutboxRecord,
     SlotRecord,
     Status,
     SweepRecord,
     TrialRecord,
 )
+from rnnbench.ledger.rows import PART, chunks, select_decisions, select_trials, sweep_record, sweep_row
 from rnnbench.ledger.standings import read_standings, read_values
 from rnnbench.trial.spec import Lane, TrialSpec
 
-# Task, data set, cell and number of a slot.
-Place = tuple[str, str, str, int]
 # Trial, rung, verdict and evidence of a scheduler's decision.
 Decided = tuple[str, int, str, Mapping[str, Plain]]
-
-# An event that is not told in turn with the others: the files that it is about lie in one home, and whoever has that tells it.
-REPORT = "report_written"
-REOPENED = {"status": Status.PENDING, "failures": 0, "error": None, "category": None, "ended_at": None}
-# SQLite takes at most 32766 variables in a statement.
-_CHUNK = 5000
-# Rows that are read at once.
-_PART = 500
 
 
 class Ledger:
@@ -56,6 +45,7 @@ class Ledger:
         self._now = database.now
         self._transaction = database.transaction
         self.leases = Leases(database)
+        self.outbox = Outbox(database)
         self.turn = database.turn
 
     @classmethod
@@ -93,21 +83,21 @@ class Ledger:
                 session.execute(select(func.pg_advisory_xact_lock(func.hashtext(sweep.name))))
             row = session.get(SweepRow, sweep.name, with_for_update=LOCK)
             if row is None:
-                session.add(_sweep_row(sweep))
+                session.add(sweep_row(sweep))
                 session.flush()
                 session.add(OutboxRow(sweep=sweep.name, kind="sweep_planned", payload={}))
             else:
-                self._require_extension(session, row, sweep, specs, slots)
+                require_extension(session, row, sweep, specs, slots)
                 row.path, row.text, row.settings = sweep.path, sweep.text, dict(sweep.settings)
-            self._extend(session, sweep.name, specs)
-            self._add_slots(session, sweep.name, slots, replicates)
+            add_trials(session, sweep.name, specs)
+            add_slots(session, sweep.name, slots, replicates)
 
     def extend_sweep(self, name: str, specs: Sequence[TrialSpec]) -> None:
         """Adds trials behind a sweep's plan; those already in it change nothing."""
         with self._transaction() as session:
             # Of two who add the same at once, the second finds it there.
             session.get_one(SweepRow, name, with_for_update=LOCK)
-            self._extend(session, name, specs)
+            add_trials(session, name, specs)
 
     def draw_slot(self, name: str, position: int, specs: Sequence[TrialSpec], evidence: Mapping[str, Plain]) -> bool:
         """Fills a slot with its trials, once; a slot already drawn stays as it is. Says whether it was filled now."""
@@ -117,7 +107,7 @@ class Ledger:
             if row is None or row.drawn_at is not None:
                 return False  # another was faster, or the sweep was cancelled
             row.drawn_at, row.evidence = self._now(), dict(evidence)
-            self._extend(session, name, specs, position)
+            add_trials(session, name, specs, position)
             return True
 
     def claim(self, name: str, limit: int, token: str | None = None, keys: Sequence[str] = ()) -> list[TrialRecord]:
@@ -137,7 +127,7 @@ class Ledger:
                 if lease is None or lease.sweep != name:
                     raise LeaseLostError(f"another process has taken sweep '{name}' over; this one stops")
             waiting = (Status.PENDING, Status.INTERRUPTED)
-            found = self._trials(session, name, statuses=waiting, keys=keys, limit=limit, lock=True)
+            found = select_trials(session, name, statuses=waiting, keys=keys, limit=limit, lock=True)
             now = self._now()
             claimed = [replace(t, status=Status.RUNNING, attempts=t.attempts + 1, started_at=now, holder=token) for t in found]
             for trial in claimed:
@@ -218,7 +208,7 @@ class Ledger:
         """
         with self._transaction() as session:
             session.get_one(SweepRow, name, with_for_update=LOCK)
-            if later := _decisions(session, name, after):
+            if later := select_decisions(session, name, after):
                 return later
             for key, rung, verdict, evidence in decisions:
                 row = session.get_one(TrialRow, key, with_for_update=True)
@@ -232,7 +222,7 @@ class Ledger:
                 else:
                     row.status = Status.PENDING
             session.flush()
-            return _decisions(session, name, after)
+            return select_decisions(session, name, after)
 
     def release_running(self, name: str, gone: Collection[str] = ()) -> list[str]:
         """Marks as interrupted what a sweep has running under no lease, so that it can be claimed again; returns the keys.
@@ -241,11 +231,11 @@ class Ledger:
             gone: Tokens of leases that stand and count for nothing.
         """
         with self._transaction() as session:
-            running = self._trials(session, name, statuses=(Status.RUNNING,), lock=True)
+            running = select_trials(session, name, statuses=(Status.RUNNING,), lock=True)
             # Read after the trials: whoever claimed one of them had its lease before.
             held = set(session.scalars(select(LeaseRow.token))) - set(gone)
             keys = [trial.key for trial in running if trial.holder not in held]
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(status=Status.INTERRUPTED, holder=None))
                 query = update(AttemptRow).where(AttemptRow.trial_key.in_(chunk), AttemptRow.status == Status.RUNNING)
                 session.execute(query.values(status=Status.INTERRUPTED, ended_at=self._now()))
@@ -254,7 +244,7 @@ class Ledger:
     def cancel(self, name: str) -> int:
         """Ends as cancelled what has not ended and does not run, and closes slots that were not drawn; returns how many trials."""
         with self._transaction() as session:
-            waiting = self._trials(session, name, statuses=(Status.PENDING, Status.PAUSED, Status.INTERRUPTED), lock=True)
+            waiting = select_trials(session, name, statuses=(Status.PENDING, Status.PAUSED, Status.INTERRUPTED), lock=True)
             for trial in waiting:
                 row = session.get_one(TrialRow, trial.key)
                 row.status = Status.CANCELLED
@@ -265,8 +255,8 @@ class Ledger:
     def reopen_failed(self, name: str) -> int:
         """Makes failed and cancelled trials pending again, because a person asks for it; returns how many."""
         with self._transaction() as session:
-            ended = self._trials(session, name, statuses=(Status.FAILED, Status.CANCELLED), lock=True)
-            for chunk in _chunks([trial.key for trial in ended]):
+            ended = select_trials(session, name, statuses=(Status.FAILED, Status.CANCELLED), lock=True)
+            for chunk in chunks([trial.key for trial in ended]):
                 session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(REOPENED))
             if ended:
                 session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
@@ -282,18 +272,11 @@ class Ledger:
             session.add(OutboxRow(sweep=name, kind="sweep_ended", payload={}))
             return True
 
-    def record_report(self, name: str, note: str) -> None:
-        """Notes that the tracking server has still to get a sweep's report, with this note; the one before, if it waits, is forgotten."""
-        with self._transaction() as session:
-            waiting = delete(OutboxRow).where(OutboxRow.sweep == name, OutboxRow.kind == REPORT, OutboxRow.delivered_at.is_(None))
-            session.execute(waiting)
-            session.add(OutboxRow(sweep=name, kind=REPORT, payload={"note": note}))
-
     def find_sweep(self, name: str) -> SweepRecord | None:
         """A sweep by name."""
         with self._transaction() as session:
             row = session.get(SweepRow, name)
-            return _sweep_record(row) if row else None
+            return sweep_record(row) if row else None
 
     def get_sweep(self, name: str) -> SweepRecord:
         """A sweep by name.
@@ -311,14 +294,14 @@ class Ledger:
     def list_sweeps(self) -> list[SweepRecord]:
         """Every sweep, oldest first."""
         with self._transaction() as session:
-            return [_sweep_record(row) for row in session.scalars(select(SweepRow).order_by(SweepRow.created_at, SweepRow.name))]
+            return [sweep_record(row) for row in session.scalars(select(SweepRow).order_by(SweepRow.created_at, SweepRow.name))]
 
     def trials(self, name: str, keys: Sequence[str] | None = None, statuses: Sequence[Status] = ()) -> list[TrialRecord]:
         """A sweep's trials, or those of some keys or statuses, in the order of its plan."""
         with self._transaction() as session:
             if keys is None:
-                return self._trials(session, name, statuses=statuses)
-            return [trial for chunk in _chunks(sorted(keys)) for trial in self._trials(session, name, keys=chunk, statuses=statuses)]
+                return select_trials(session, name, statuses=statuses)
+            return [trial for chunk in chunks(sorted(keys)) for trial in select_trials(session, name, keys=chunk, statuses=statuses)]
 
     def standings(self, name: str, live: Collection[str], maximized: Callable[[str], bool]) -> list[LaneStanding]:
         """How a sweep stands, by task, data set and cell in the plan's order; the database counts: ten thousand trials take as long as ten.
@@ -339,7 +322,7 @@ class Ledger:
         """The attempts at trials by key, in order."""
         found: dict[str, list[AttemptRecord]] = {}
         with self._transaction() as session:
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 query = select(AttemptRow).where(AttemptRow.trial_key.in_(chunk)).order_by(AttemptRow.trial_key, AttemptRow.attempt)
                 for row in session.scalars(query):
                     ended = (Status(row.status), row.category, row.error, row.wall_s, row.started_at, row.ended_at)
@@ -364,7 +347,7 @@ class Ledger:
     def decisions(self, name: str, after: int = 0) -> list[DecisionRecord]:
         """A sweep's scheduling decisions in the order in which they were made, or those after one of them."""
         with self._transaction() as session:
-            return _decisions(session, name, after)
+            return select_decisions(session, name, after)
 
     def keys(self, name: str) -> list[str]:
         """The keys of a sweep's trials in the order of its plan."""
@@ -393,7 +376,7 @@ class Ledger:
         with self._transaction() as session:
             query = select(PlannedRow.trial_key).where(PlannedRow.sweep == name, PlannedRow.trial_key.startswith(key, autoescape=True))
             keys = session.scalars(query.limit(3)).all() if key else []
-            found = self._trials(session, name, keys=keys) if keys else []
+            found = select_trials(session, name, keys=keys) if keys else []
         if len(found) != 1:
             number = "no trial" if not found else f"{len(found)} trials"
             raise UnknownNameError(f"{number} of sweep '{name}' start with '{printable(key)}'; `rnnbench status {name}` names the best")
@@ -410,10 +393,10 @@ class Ledger:
         with self._transaction() as session:
             # Past the mapper, which would take as long again: there are half a million epochs in a large sweep.
             connection = session.connection()
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 query = select(rows.trial_key, rows.epoch, rows.wall_s, rows.metrics)
                 query = query.where(rows.trial_key.in_(chunk)).order_by(rows.trial_key, rows.epoch)
-                for key, epoch, wall_s, metrics in connection.execute(query.execution_options(yield_per=_PART)):
+                for key, epoch, wall_s, metrics in connection.execute(query.execution_options(yield_per=PART)):
                     history = found.get(key)
                     if history is None:
                         history = found[key] = History()
@@ -427,188 +410,7 @@ class Ledger:
         with self._transaction() as session:
             return Counter({Status(status): number for status, number in session.execute(query)})
 
-    def outbox(self, limit: int) -> list[OutboxRecord]:
-        """The oldest events that were not delivered yet, without `reports`."""
-        return self._waiting(OutboxRow.kind != REPORT, limit)
-
-    def reports(self, name: str | None = None) -> list[OutboxRecord]:
-        """The reports, or that of one sweep, that were not delivered yet; the payload has each one's note."""
-        return self._waiting((OutboxRow.kind == REPORT) & (OutboxRow.sweep == name if name else true()))
-
-    def _waiting(self, which: ColumnElement[bool], limit: int | None = None) -> list[OutboxRecord]:
-        query = select(OutboxRow).where(OutboxRow.delivered_at.is_(None), which).order_by(OutboxRow.id).limit(limit)
-        with self._transaction() as session:
-            return [OutboxRecord(row.id, row.sweep, row.kind, row.trial_key, row.payload) for row in session.scalars(query)]
-
-    def mark_delivered(self, ids: Sequence[int]) -> None:
-        """Notes that events were delivered."""
-        with self._transaction() as session:
-            for chunk in _chunks(ids):
-                query = update(OutboxRow).where(OutboxRow.id.in_(chunk), OutboxRow.delivered_at.is_(None))
-                session.execute(query.values(delivered_at=self._now()))
-
-    def outbox_size(self) -> int:
-        """How many events of `outbox` wait for delivery."""
-        query = select(func.count()).select_from(OutboxRow).where(OutboxRow.delivered_at.is_(None), OutboxRow.kind != REPORT)
-        with self._transaction() as session:
-            return session.scalar(query) or 0
-
     def _end(self, session: Session, row: TrialRow) -> None:
         row.ended_at = self._now()
         for sweep in session.scalars(select(PlannedRow.sweep).where(PlannedRow.trial_key == row.key)).all():
             session.add(OutboxRow(sweep=sweep, kind="trial_finished", trial_key=row.key, payload={}))
-
-    def _extend(self, session: Session, name: str, specs: Sequence[TrialSpec], position: int | None = None) -> None:
-        planned = set(session.scalars(select(PlannedRow.trial_key).where(PlannedRow.sweep == name)))
-        if position is None:
-            position = self._next_position(session, name)
-        fresh = {key: spec for spec in specs if (key := spec.key()) not in planned}
-        if not fresh:
-            return
-        # Two sweeps may plan the same trial at once: whoever comes second finds it there.
-        # Only the dialect at hand: importing the other costs a tenth of what `status` takes.
-        insert = import_module(f"sqlalchemy.dialects.{self._database.dialect}").insert(TrialRow).on_conflict_do_nothing()
-        for chunk in _chunks(list(fresh.items()), _CHUNK // 10):
-            session.execute(insert, [_trial_values(key, spec) for key, spec in chunk])
-        known: dict[str, str] = {}
-        for chunk in _chunks(list(fresh)):
-            known |= dict(session.execute(select(TrialRow.key, TrialRow.status).where(TrialRow.key.in_(chunk))).all())
-        # What ended without a result elsewhere is worth another try here.
-        lost = [key for key, status in known.items() if status in (Status.FAILED, Status.CANCELLED)]
-        for chunk in _chunks(lost):
-            session.execute(update(TrialRow).where(TrialRow.key.in_(chunk)).values(REOPENED))
-        for key, spec in fresh.items():
-            reused = known[key] in (Status.COMPLETED, Status.DIVERGED)
-            place = {"position": position, "draw": spec.draw, "replicate": spec.replicate, "reused": reused}
-            session.add(PlannedRow(sweep=name, trial_key=key, **place))
-            if reused:
-                session.add(OutboxRow(sweep=name, kind="trial_finished", trial_key=key, payload={}))
-            position += 1
-        session.execute(update(SweepRow).where(SweepRow.name == name).values(ended_at=None))
-
-    def _add_slots(self, session: Session, name: str, slots: Sequence[Place], replicates: int) -> None:
-        query = select(SlotRow.task, SlotRow.data, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == name)
-        known = {tuple(row) for row in session.execute(query)}
-        position = self._next_position(session, name, replicates)
-        for place in slots:
-            if place not in known:
-                task, data, cell, draw = place
-                session.add(SlotRow(sweep=name, position=position, task=task, data=data, cell=cell, draw=draw))
-                position += replicates
-
-    def _next_position(self, session: Session, name: str, replicates: int | None = None) -> int:
-        last = session.scalar(select(func.max(PlannedRow.position)).where(PlannedRow.sweep == name))
-        positions = session.scalars(select(SlotRow.position).where(SlotRow.sweep == name).order_by(SlotRow.position)).all()
-        # A slot keeps the places of its replicates free: as many as lie between two slots.
-        width = replicates or (positions[1] - positions[0] if len(positions) > 1 else 1000)
-        return max(-1 if last is None else last, positions[-1] + width - 1 if positions else -1) + 1
-
-    def _require_extension(
-        self, session: Session, row: SweepRow, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place]
-    ) -> None:
-        query = select(SlotRow.task, SlotRow.data, SlotRow.cell, SlotRow.draw).where(SlotRow.sweep == row.name)
-        held = {tuple(place) for place in session.execute(query)}
-        searched = [trial.key for trial in self._trials(session, row.name) if trial.spec.stage == "search"]
-        if held:
-            # What an adaptive search draws is not planned: its file must be the same but for the number of slots.
-            settings = [_without_num_samples(each) for each in (row.settings, sweep.settings)]
-            if held <= {tuple(slot) for slot in slots} and settings[0] == settings[1]:
-                return
-        elif not slots and set(searched) <= {spec.key() for spec in specs}:
-            return
-        old, new = row.text.splitlines(), sweep.text.splitlines()
-        lines = [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
-        shown = (
-            "; ".join(printable(line) for line in lines[:6]) or "the settings given on the command line, the data or a version of the code"
-        )
-        raise PlanChangedError(
-            f"sweep '{row.name}' exists with another plan, and what it planned is not part of the new one. "
-            f"What differs: {shown}. Give the new one a name of its own: --name {row.name}-2"
-        )
-
-    def _trials(
-        self,
-        session: Session,
-        name: str,
-        *,
-        statuses: Sequence[Status] = (),
-        keys: Sequence[str] = (),
-        limit: int | None = None,
-        lock: bool = False,
-    ) -> list[TrialRecord]:
-        query = select(TrialRow, PlannedRow).join(PlannedRow).where(PlannedRow.sweep == name)
-        query = query.order_by(TrialRow.rung.desc(), PlannedRow.position) if limit else query.order_by(PlannedRow.position)
-        if statuses:
-            query = query.where(TrialRow.status.in_(statuses))
-        if keys:
-            query = query.where(TrialRow.key.in_(keys))
-        if lock:
-            query = query.with_for_update(of=TrialRow, skip_locked=True)
-        # In parts: a buffer of all rows would take three times the memory of what is made of them.
-        rows = session.execute(query.limit(limit).execution_options(yield_per=_PART))
-        return [_trial_record(trial, place) for trial, place in rows]
-
-
-def _decisions(session: Session, name: str, after: int) -> list[DecisionRecord]:
-    query = select(DecisionRow).where(DecisionRow.sweep == name, DecisionRow.id > after).order_by(DecisionRow.id)
-    return [DecisionRecord(row.id, row.trial_key, row.rung, row.verdict, row.evidence) for row in session.scalars(query)]
-
-
-def _without_num_samples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the draws of an adaptive search depend on."""
-    search = {name: value for name, value in settings["search"].items() if name != "num_samples"}
-    keys = ("task", "cells", "scheduler", "space", "replicates")
-    epochs = {name: settings["budget"].get(name) for name in ("max_epochs", "patience")}
-    return {name: settings.get(name) for name in keys} | {"search": search, "budget": epochs}
-
-
-def _chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _sweep_row(sweep: SweepRecord) -> SweepRow:
-    return SweepRow(
-        name=sweep.name,
-        path=sweep.path,
-        text=sweep.text,
-        settings=dict(sweep.settings),
-        environment=dict(sweep.environment),
-        created_at=sweep.created_at,
-        ended_at=sweep.ended_at,
-        session_s=sweep.session_s,
-    )
-
-
-def _sweep_record(row: SweepRow) -> SweepRecord:
-    return SweepRecord(row.name, row.path, row.text, row.settings, row.environment, row.created_at, row.ended_at, row.session_s)
-
-
-def _trial_values(key: str, spec: TrialSpec) -> dict[str, Any]:
-    start = {"status": Status.PENDING, "attempts": 0, "failures": 0, "rung": 0, "outcome": {}}
-    return {"key": key, "group_key": spec.group_key(), "spec": spec.to_dict(), **start}
-
-
-def _trial_record(row: TrialRow, place: PlannedRow) -> TrialRecord:
-    return TrialRecord(
-        key=row.key,
-        group_key=row.group_key,
-        position=place.position,
-        spec=replace(TrialSpec.from_dict(decode(row.spec)), draw=place.draw, replicate=place.replicate),
-        status=Status(row.status),
-        reused=place.reused,
-        attempts=row.attempts,
-        best=row.best,
-        best_epoch=row.best_epoch,
-        last=row.last,
-        wall_s=row.wall_s,
-        outcome=decode(row.outcome),
-        error=row.error,
-        category=row.category,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        test_opened_at=row.test_opened_at,
-        failures=row.failures,
-        rung=row.rung,
-        holder=row.holder,
-    )

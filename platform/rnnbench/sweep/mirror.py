@@ -92,7 +92,7 @@ class Mirror:
         """Waits until everything is delivered; False when the time is up or the server fails once more."""
         deadline, failures = time.monotonic() + timeout_s, self._failures
         with Ledger.open(self._ledger_url) as ledger:
-            while ledger.outbox_size():
+            while ledger.outbox.size():
                 if time.monotonic() > deadline or self._failures > failures:
                     return False
                 self._wake.set()
@@ -114,7 +114,7 @@ class Mirror:
         """
         delivered = 0
         with Ledger.open(self._ledger_url) as ledger:
-            while ledger.outbox_size():
+            while ledger.outbox.size():
                 try:
                     with ledger.turn(TURN) as is_mine:
                         if is_mine:
@@ -122,7 +122,7 @@ class Mirror:
                                 delivered += 1
                             break
                 except Exception as error:
-                    waiting = ledger.outbox_size()
+                    waiting = ledger.outbox.size()
                     raise TrackingError(
                         f"MLflow at {redact(self._tracking_uri, {})} took {delivered} events and then no more ({_one_line(error)}); "
                         f"{waiting} wait in the ledger, run rnnbench sync again later"
@@ -203,10 +203,10 @@ class Mirror:
 
 def _deliver_waiting(ledger: Ledger, delivery: "_Delivery") -> Iterator[OutboxRecord]:
     """Delivers what waits, and gives each event once it is marked. Only for who has the turn."""
-    while events := ledger.outbox(BATCH_EVENTS):
+    while events := ledger.outbox.waiting(BATCH_EVENTS):
         for event in events:
             delivery.deliver(event)
-            ledger.mark_delivered([event.id])
+            ledger.outbox.mark_delivered([event.id])
             yield event
 
 

@@ -95,6 +95,6 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_that_open_a_new_ledger_at_once_both_succeed(tmp_path: Path) -> None:
-    code = f"from rnnbench.ledger.store import Ledger; print(Ledger.open('sqlite:///{tmp_path / 'new.db'}').outbox_size())"
+    code = f"from rnnbench.ledger.store import Ledger; print(Ledger.open('sqlite:///{tmp_path / 'new.db'}').outbox.size())"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [process.communicate(timeout=60)[0] for process in processes] == ["0\n"] * 4

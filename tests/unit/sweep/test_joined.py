@@ -97,9 +97,9 @@ def result(url: str) -> tuple[Any, ...]:
         shown = [(trial.position, trial.key, trial.status, trial.best, trial.stopped_at) for trial in trials]
         curves = {key: [each.metrics for each in curve] for key, curve in ledger.epochs([trial.key for trial in trials]).items()}
         decisions = sorted((each.key, each.rung, each.verdict, repr(each.evidence)) for each in ledger.decisions("small"))
-        news = Counter(event.trial_key for event in ledger.outbox(1000) if event.kind == "trial_finished")
+        news = Counter(event.trial_key for event in ledger.outbox.waiting(1000) if event.kind == "trial_finished")
         assert news == Counter(trial.key for trial in trials), "each end is told once"
-        assert sum(event.kind == "sweep_ended" for event in ledger.outbox(1000)) == 1
+        assert sum(event.kind == "sweep_ended" for event in ledger.outbox.waiting(1000)) == 1
         assert ledger.leases.all() == []
         return shown, curves, decisions
 
