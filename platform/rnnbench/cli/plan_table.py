@@ -1,4 +1,4 @@
-"""What `sweep --dry-run` prints: every planned trial with the values that differ between trials."""
+"""What `sweep --dry-run` prints: every planned trial with the values that differ between trials of its task and cell."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,9 @@ from rnnbench.cli.options import output, print_json
 from rnnbench.sweep.forecast import Forecast
 from rnnbench.sweep.planned import Planned
 from rnnbench.task.catalogue import tell_apart
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Lane, TrialSpec
+
+_ANY_WIDTH = 100_000
 
 
 def print_plan(planned: Planned, as_json: bool, forecast: Forecast | None = None) -> None:
@@ -65,7 +67,7 @@ def size(value: float) -> str:
 
 def _print_trials(planned: Planned) -> None:
     names = sorted({name for spec in planned.specs for name in spec.parameters})
-    searched = [name for name in names if _differs(name, planned.specs)]
+    searched = [name for name in names if _is_searched(name, planned.specs)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     titles = tell_apart((spec.task, spec.data) for spec in planned.specs)
     for title in ("#", "trial", "task", "cell", *(name.split(".", 1)[1] for name in searched)):
@@ -74,7 +76,8 @@ def _print_trials(planned: Planned) -> None:
         values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for name in searched]
         table.add_row(str(number), spec.key()[:8], titles[spec.task, spec.data], spec.cell, *values)
     console = output()
-    console.print(table)
+    # A file and a pipe take lines of any length; a terminal's table is cut to its width.
+    console.print(table, width=None if console.is_terminal else _ANY_WIDTH, crop=console.is_terminal)
     console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{_after(planned)}; nothing was started")
 
 
@@ -98,8 +101,12 @@ def _after(planned: Planned) -> str:
     return words
 
 
-def _differs(name: str, specs: Sequence[TrialSpec]) -> bool:
-    return len({repr(spec.parameters.get(name)) for spec in specs}) > 1
+def _is_searched(name: str, specs: Sequence[TrialSpec]) -> bool:
+    found: dict[Lane, set[str]] = {}
+    for spec in specs:
+        if name in spec.parameters:
+            found.setdefault(spec.lane, set()).add(repr(spec.parameters[name]))
+    return any(len(values) > 1 for values in found.values())
 
 
 def _show(value: object) -> str:
