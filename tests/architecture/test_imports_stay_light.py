@@ -2,7 +2,12 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
+from rnnbench.ledger.records import SweepRecord
+from rnnbench.ledger.store import Ledger
+from rnnbench.trial.spec import TrialSpec
 from tests.architecture.source_files import PLATFORM
 
 HEAVY = {"lightning", "matplotlib", "mlflow", "pandas", "ray", "scipy", "sklearn", "sqlalchemy", "torch"}
@@ -37,6 +42,17 @@ def find_plain_modules() -> list[str]:
 
 def test_help_of_the_command_line_loads_no_heavy_library() -> None:
     program = "sys.argv = ['rnnbench', '--help']\nfrom rnnbench.cli.app import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
+    assert read_loaded(program) & HEAVY == set()
+
+
+def test_status_loads_neither_the_databases_library_nor_torch(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path / 'rnnbench.db'}") as ledger:
+        sweep = SweepRecord("one", "one.yaml", "", {}, {}, datetime(2026, 1, 2, tzinfo=UTC))
+        ledger.record_sweep(sweep, [TrialSpec("search", "adding", 1, "generated", "f", "lstm", 1, {}, 1)])
+    program = (
+        f"sys.argv = ['rnnbench', 'status', 'one', '--home', {str(tmp_path)!r}]\n"
+        "from rnnbench.cli.app import main\nsys.exit = lambda code: None\nmain()"
+    )
     assert read_loaded(program) & HEAVY == set()
 
 

@@ -11,8 +11,7 @@ from sqlalchemy import JSON, DateTime, column, insert, table
 
 from rnnbench.base.errors import PlanChangedError, UnknownNameError
 from rnnbench.ledger.engine import open_engine
-from rnnbench.ledger.leases import Holder
-from rnnbench.ledger.records import EpochRecord, LaneStanding, Status, SweepRecord
+from rnnbench.ledger.records import EpochRecord, Holder, LaneStanding, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.trial.spec import TrialSpec
 
@@ -202,7 +201,8 @@ def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_bad
     finish(ledger, keys[2], status=Status.DIVERGED)
 
     def standings(live: set[str], *, maximize: bool) -> list[LaneStanding]:
-        return ledger.standings("one", live, lambda task: maximize)
+        with ledger.glance() as glance:
+            return glance.standings("one", live, lambda task: maximize)
 
     counts = {Status.COMPLETED: 2, Status.DIVERGED: 1, Status.PENDING: 1}
     waiting = LaneStanding("adding", "generated", "gru", Counter({Status.PENDING: 2}), None, None)
@@ -216,20 +216,41 @@ def test_standings_count_by_task_and_cell_and_name_the_best_that_did_not_end_bad
     ]
 
 
+def test_a_glance_has_the_values_of_completed_search_trials_and_the_specs_of_all(ledger: Ledger) -> None:
+    confirmed = replace(spec(9), stage="confirm")
+    ledger.record_sweep(sweep(), [*SPECS, confirmed])
+    for (key, value), status in zip(
+        [*zip(KEYS, (0.5, 0.25, 0.125, 0.75), strict=True), (confirmed.key(), 0.0)],
+        (Status.COMPLETED, Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.COMPLETED),
+        strict=True,
+    ):
+        ledger.claim("one", 1, keys=[key])
+        ledger.record_epoch(key, 1, EpochRecord(1, 1.0, {"mse": value}), value, 1, value)
+        finish(ledger, key, status=status)
+    with ledger.glance() as glance:
+        assert {lane: sorted(values) for lane, values in glance.values("one").items()} == {("adding", "generated", "lstm"): [0.25, 0.5]}
+        assert glance.get_spec(KEYS[1]).parameters == SPECS[1].parameters
+        assert glance.session_s("one") == 0.0
+        with pytest.raises(UnknownNameError, match="no sweep 'onne' has run here; did you mean 'one'"):
+            glance.session_s("onne")
+
+
 def test_of_equally_good_trials_the_first_of_the_plan_stands_for_them(ledger: Ledger) -> None:
     ledger.record_sweep(sweep(), SPECS)
     for key in reversed(KEYS):
         ledger.claim("one", 1, keys=[key])
         ledger.record_epoch(key, 1, EpochRecord(1, 1.0, {"mse": 0.5}), 0.5, 1, 0.5)
         finish(ledger, key)
-    assert ledger.standings("one", (), lambda task: False)[0].best_key == KEYS[0]
+    with ledger.glance() as glance:
+        assert glance.standings("one", (), lambda task: False)[0].best_key == KEYS[0]
 
 
 def test_slots_that_are_not_drawn_stand_as_pending_trials(ledger: Ledger) -> None:
     slots = [("adding", "generated", "lstm", draw) for draw in range(3)]
     ledger.record_sweep(replace(sweep(), settings={"name": "one", "replicates": 2}), [], slots, 2)
     ledger.draw_slot("one", 0, [spec(1), spec(2)], {})
-    (standing,) = ledger.standings("one", (), lambda task: False)
+    with ledger.glance() as glance:
+        (standing,) = glance.standings("one", (), lambda task: False)
     assert standing == LaneStanding("adding", "generated", "lstm", Counter({Status.PENDING: 6}), None, None)
 
 
@@ -281,12 +302,16 @@ def test_only_what_runs_under_no_lease_is_released(ledger: Ledger) -> None:
     for token in ("a", "b"):
         ledger.leases.take("one", holder(token), joined=True)
         ledger.claim("one", 1, token)
-    assert ledger.running("one") == {"a": 1, "b": 1}
+    leases = ledger.leases.all()
+    with ledger.glance() as glance:
+        assert glance.running("one") == {"a": 1, "b": 1}
+        assert glance.leases() == leases
     assert ledger.release_running("one") == []
     ledger.leases.drop("one", "a")
     assert ledger.release_running("one") == KEYS[:1]
     assert ledger.release_running("one", {"b"}) == KEYS[1:2]
-    assert ledger.running("one") == {}
+    with ledger.glance() as glance:
+        assert glance.running("one") == {}
 
 
 def test_decisions_that_do_not_know_of_others_are_not_taken(ledger: Ledger) -> None:

@@ -71,7 +71,8 @@ def _wait_for_two_who_run(ledger: Ledger) -> list[int]:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         if ledger.find_sweep("small") is not None:
-            busy = ledger.running("small")
+            with ledger.glance() as glance:
+                busy = glance.running("small")
             pids = [lease.holder.pid for lease in ledger.leases.of("small") if busy[lease.holder.token]]
             if len(pids) > 1:
                 return pids[:2]

@@ -16,8 +16,8 @@ from rnnbench.base.errors import LeaseLostError, LedgerError, SweepHeldError
 from rnnbench.base.filesystem import network_filesystem
 from rnnbench.base.home import Home
 from rnnbench.ledger import engine as engine_module
-from rnnbench.ledger.leases import Holder
-from rnnbench.ledger.records import EpochRecord, Status, SweepRecord
+from rnnbench.ledger.records import EpochRecord, Holder, Status, SweepRecord
+from rnnbench.ledger.schema import SCHEMA
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.schedulers import decide, kept
 from rnnbench.search.sweepfile import read_sweep
@@ -33,7 +33,7 @@ from rnnbench.trial.spec import TrialSpec
 from tests.faults.harness import SIXTY, SMALL, environment, run, table
 
 LEDGERS = Path(__file__).parents[1] / "ledgers"
-OLDER = [dump for dump in sorted(LEDGERS.glob("*.sql")) if dump.stem != engine_module.SCHEMA]
+OLDER = [dump for dump in sorted(LEDGERS.glob("*.sql")) if dump.stem != SCHEMA]
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 HAND = """

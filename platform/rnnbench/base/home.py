@@ -17,14 +17,19 @@ class Home:
         return cls(Path(option or environ.get("RNNBENCH_HOME") or "runs").expanduser().absolute())
 
     @property
+    def ledger_file(self) -> Path:
+        """The ledger, an SQLite file."""
+        return self.path / "rnnbench.db"
+
+    @property
     def ledger_url(self) -> str:
-        """Address of the ledger, an SQLite file."""
-        return f"sqlite:///{self.path / 'rnnbench.db'}"
+        """Its address."""
+        return f"sqlite:///{self.ledger_file}"
 
     @property
     def has_results(self) -> bool:
         """Whether anything ran here: its ledger is there."""
-        return (self.path / "rnnbench.db").exists()
+        return self.ledger_file.exists()
 
     @property
     def tracking_uri(self) -> str:

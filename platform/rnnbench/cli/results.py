@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnbench.base.errors import UnknownNameError
-from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_ledger, output, print_json
+from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_glance, open_ledger, output, print_json
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
+    from rnnbench.ledger.glance import Glance
     from rnnbench.ledger.records import EpochRecord, LaneStanding, TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
@@ -34,14 +35,14 @@ def status(
     place = home_at(home)
     submissions = _submissions(place, name)
     try:
-        with open_ledger(place, db) as ledger:
+        with open_glance(place, db) as glance:
             if as_json:
-                print_json(status_document(ledger, name) | {"submissions": submissions})
+                print_json(status_document(glance, name) | {"submissions": submissions})
                 return
             from rnnbench.cli.live import score_table
 
-            output().print(score_table(_with_values(ledger, name)))
-            for worker in list_workers(ledger, name):
+            output().print(score_table(_with_values(glance, name)))
+            for worker in list_workers(glance, name):
                 words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
                 output().print(words, markup=False, soft_wrap=True)
     except UnknownNameError:
@@ -76,7 +77,7 @@ def _submissions(place: "Home", name: str) -> list[dict[str, str]]:
 def _only_submitted(name: str) -> dict[str, Any]:
     from rnnbench.sweep.scoreboard import status_json
 
-    return status_json(name, [], lambda _: [], str, 0.0) | {"status": "submitted"}
+    return status_json(name, [], {}, str, 0.0) | {"status": "submitted"}
 
 
 def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
@@ -87,7 +88,9 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
     from rich.table import Table
 
     with open_ledger(home_at(home), db) as ledger:
-        documents = [status_document(ledger, sweep.name) | {"created_at": sweep.created_at.isoformat()} for sweep in ledger.list_sweeps()]
+        sweeps = ledger.list_sweeps()
+        with ledger.glance() as glance:
+            documents = [status_document(glance, sweep.name) | {"created_at": sweep.created_at.isoformat()} for sweep in sweeps]
     if as_json:
         print_json(documents)
         return
@@ -117,10 +120,11 @@ def show(
     with open_ledger(place, db) as ledger:
         sweep = ledger.get_sweep(name)
         if not key:
-            if as_json:
-                print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(ledger, name)})
-                return
-            _print_sweep(sweep.text, _with_values(ledger, name), f"{command()} show {name}/KEY{home_flag(place)}")
+            with ledger.glance() as glance:
+                if as_json:
+                    print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(glance, name)})
+                    return
+                _print_sweep(sweep.text, _with_values(glance, name), f"{command()} show {name}/KEY{home_flag(place)}")
             return
         trial = ledger.get_trial(name, key)
         epochs = ledger.epochs([trial.key]).get(trial.key, [])
@@ -146,23 +150,24 @@ def report(
     output().print(str(files.html), markup=False, soft_wrap=True)
 
 
-def status_document(ledger: "Ledger", name: str) -> dict[str, Any]:
+def status_document(glance: "Glance", name: str) -> dict[str, Any]:
     """The document of `status --json`."""
     from rnnbench.sweep.scoreboard import status_json
     from rnnbench.task.catalogue import get_task
 
-    seconds = ledger.get_sweep(name).session_s
-    lanes = read_standings(ledger, name)
-    document = status_json(name, lanes, lambda keys: ledger.trials(name, keys), lambda task: get_task(task).metric.name, seconds)
-    return document | {"workers": list_workers(ledger, name)}
+    seconds = glance.session_s(name)
+    lanes = read_standings(glance, name)
+    specs = {lane.best_key: glance.get_spec(lane.best_key) for lane in lanes if lane.best_key}
+    document = status_json(name, lanes, specs, lambda task: get_task(task).metric.name, seconds)
+    return document | {"workers": list_workers(glance, name)}
 
 
-def list_workers(ledger: "Ledger", name: str) -> list[dict[str, Any]]:
+def list_workers(glance: "Glance", name: str) -> list[dict[str, Any]]:
     """The processes that seem to be at work on a sweep, the eldest first."""
     from rnnbench.sweep.lease import is_live
 
-    live = [lease for lease in ledger.leases.of(name) if is_live(lease)]
-    running = ledger.running(name) if live else {}
+    live = [lease for lease in glance.leases() if lease.sweep == name and is_live(lease)]
+    running = glance.running(name) if live else {}
     return [
         {
             "host": lease.holder.host,
@@ -206,22 +211,22 @@ def _never_ran(ledger: "Ledger", name: str) -> str:
     return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
 
 
-def read_standings(ledger: "Ledger", name: str) -> "list[LaneStanding]":
+def read_standings(glance: "Glance", name: str) -> "list[LaneStanding]":
     """How a sweep stands, by task, data set and cell; what a dead driver left behind does not run, whatever the ledger's last word was."""
     from rnnbench.sweep.lease import is_live
     from rnnbench.task.catalogue import is_maximized
 
-    ledger.get_sweep(name)  # says what there is where it is not
-    live = {lease.holder.token for lease in ledger.leases.all() if is_live(lease)}
-    return ledger.standings(name, live, is_maximized)
+    glance.session_s(name)  # says what there is where it is not
+    live = {lease.holder.token for lease in glance.leases() if is_live(lease)}
+    return glance.standings(name, live, is_maximized)
 
 
-def _with_values(ledger: "Ledger", name: str) -> "list[LaneStanding]":
+def _with_values(glance: "Glance", name: str) -> "list[LaneStanding]":
     """How a sweep stands, with what its table needs to say who leads; only an open sweep has that still to be said."""
-    lanes = read_standings(ledger, name)
+    lanes = read_standings(glance, name)
     if all(lane.done == lane.planned for lane in lanes):
         return lanes
-    values = ledger.values(name)
+    values = glance.values(name)
     return [replace(lane, values=tuple(values.get(lane.lane, ()))) for lane in lanes]
 
 

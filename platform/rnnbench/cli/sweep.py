@@ -267,14 +267,16 @@ def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
 
 def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:
     from rnnbench.cli.live import score_table, seconds
-    from rnnbench.cli.results import read_standings
+    from rnnbench.cli.results import read_standings, status_document
     from rnnbench.ledger.records import Status
     from rnnbench.sweep.scoreboard import total
 
-    lanes = read_standings(ledger, name)
+    with ledger.glance() as glance:
+        lanes = read_standings(glance, name)
+        document = status_document(glance, name) if as_json else {}
     counts = total(lanes)
     if as_json:
-        print_json(_status(ledger, name))
+        print_json(document)
     else:
         console = output()
         console.print(score_table(lanes))
@@ -317,12 +319,6 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
-
-
-def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
-    from rnnbench.cli.results import status_document
-
-    return status_document(ledger, name)
 
 
 def _print_next_steps(console: Any, name: str, report: Path, place: "Home", tasks: list[str]) -> None:

@@ -13,11 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from rnnbench.base.errors import LedgerError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.filesystem import network_filesystem
-
-VERSION_TABLE = "rnnbench_version"
-# The newest of migrations/versions: alembic itself is needed only where a database has another.
-SCHEMA = "0004"
-BUSY_TIMEOUT_S = 30
+from rnnbench.ledger.schema import BUSY_TIMEOUT_S, SCHEMA, VERSION_TABLE
 
 
 def open_engine(url: str, *, upgrade: bool = True, schema: str = SCHEMA) -> Engine:

@@ -18,8 +18,9 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, Table, insert, se
 from rnnbench.base.errors import LedgerError, UnknownSweepError
 from rnnbench.base.files import write_atomic
 from rnnbench.base.version import __version__
-from rnnbench.ledger.engine import SCHEMA, open_engine
+from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.models import AttemptRow, Base, DecisionRow, EpochRow, PlannedRow, SlotRow, SweepRow, TrialRow
+from rnnbench.ledger.schema import SCHEMA
 
 ABOUT = "extract.json"
 # Those that others refer to first.

@@ -1,49 +1,16 @@
 """Leases: who works on which sweep. One row a holder, changed only by whoever names the token that stands in it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rnnbench.ledger.database import Database
 from rnnbench.ledger.models import LeaseRow, SweepRow
+from rnnbench.ledger.records import Holder, LeaseRecord
 
 # Rows that refer to a sweep may be added while it is locked: only those who change the same wait for each other.
 LOCK = {"key_share": True}
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A process that works on a sweep.
-
-    Attributes:
-        token: Of this run alone.
-        process: Tells this process from a later one with the same pid; see `rnnbench.sweep.lease`.
-    """
-
-    token: str
-    host: str
-    pid: int
-    process: str
-
-
-@dataclass(frozen=True)
-class LeaseRecord:
-    """A lease as it stands; `beats` grows while its holder lives, `stop` is what somebody asks of the holder.
-
-    Attributes:
-        joined: Others may work on the sweep beside this holder, if they have joined it too.
-    """
-
-    sweep: str
-    holder: Holder
-    joined: bool
-    since: datetime
-    beat_at: datetime
-    beats: int
-    stop: str | None
 
 
 class Leases:

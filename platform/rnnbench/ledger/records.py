@@ -207,3 +207,35 @@ class OutboxRecord:
     kind: str
     trial_key: str | None
     payload: Mapping[str, Plain]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that works on a sweep.
+
+    Attributes:
+        token: Of this run alone.
+        process: Tells this process from a later one with the same pid; see `rnnbench.sweep.lease`.
+    """
+
+    token: str
+    host: str
+    pid: int
+    process: str
+
+
+@dataclass(frozen=True)
+class LeaseRecord:
+    """A lease as it stands; `beats` grows while its holder lives, `stop` is what somebody asks of the holder.
+
+    Attributes:
+        joined: Others may work on the sweep beside this holder, if they have joined it too.
+    """
+
+    sweep: str
+    holder: Holder
+    joined: bool
+    since: datetime
+    beat_at: datetime
+    beats: int
+    stop: str | None

@@ -1,18 +1,20 @@
 """The ledger: every sweep, trial and epoch. Each method is one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import LeaseLostError, UnknownNameError, UnknownSweepError
 from rnnbench.base.names import printable, suggest
 from rnnbench.ledger.database import Database
+from rnnbench.ledger.glance import Glance
 from rnnbench.ledger.histories import History
 from rnnbench.ledger.leases import LOCK, Leases
 from rnnbench.ledger.models import AttemptRow, DecisionRow, EpochRow, LeaseRow, OutboxRow, PlannedRow, SlotRow, SweepRow, TrialRow
@@ -23,15 +25,13 @@ from rnnbench.ledger.records import (
     AttemptRecord,
     DecisionRecord,
     EpochRecord,
-    LaneStanding,
     SlotRecord,
     Status,
     SweepRecord,
     TrialRecord,
 )
 from rnnbench.ledger.rows import PART, chunks, select_decisions, select_trials, sweep_record, sweep_row
-from rnnbench.ledger.standings import read_standings, read_values
-from rnnbench.trial.spec import Lane, TrialSpec
+from rnnbench.trial.spec import TrialSpec
 
 # Trial, rung, verdict and evidence of a scheduler's decision.
 Decided = tuple[str, int, str, Mapping[str, Plain]]
@@ -303,20 +303,11 @@ class Ledger:
                 return select_trials(session, name, statuses=statuses)
             return [trial for chunk in chunks(sorted(keys)) for trial in select_trials(session, name, keys=chunk, statuses=statuses)]
 
-    def standings(self, name: str, live: Collection[str], maximized: Callable[[str], bool]) -> list[LaneStanding]:
-        """How a sweep stands, by task, data set and cell in the plan's order; the database counts: ten thousand trials take as long as ten.
-
-        Args:
-            live: Tokens of the leases whose holders are at work: a trial that runs under none of them was left behind.
-            maximized: Whether a task's metric is better when higher.
-        """
+    @contextmanager
+    def glance(self) -> Iterator[Glance]:
+        """How sweeps stand, all of one moment: one transaction while the block runs, in which nothing else of this ledger is called."""
         with self._transaction() as session:
-            return read_standings(session, name, live, maximized)
-
-    def values(self, name: str) -> dict[Lane, list[float]]:
-        """Best values of a sweep's completed search trials, by task, data set and cell."""
-        with self._transaction() as session:
-            return read_values(session, name)
+            yield Glance(lambda sql, values: session.execute(text(sql), values), self._database.dialect)
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[AttemptRecord]]:
         """The attempts at trials by key, in order."""
@@ -353,13 +344,6 @@ class Ledger:
         """The keys of a sweep's trials in the order of its plan."""
         with self._transaction() as session:
             return [*session.scalars(select(PlannedRow.trial_key).where(PlannedRow.sweep == name).order_by(PlannedRow.position))]
-
-    def running(self, name: str) -> Counter[str | None]:
-        """How many of a sweep's trials run under each lease, by token."""
-        query = select(TrialRow.holder, func.count()).join(PlannedRow).group_by(TrialRow.holder)
-        with self._transaction() as session:
-            found = session.execute(query.where(PlannedRow.sweep == name, TrialRow.status == Status.RUNNING))
-            return Counter(dict(found.all()))
 
     def holders(self, key: str) -> list[str]:
         """The sweeps that hold a trial."""

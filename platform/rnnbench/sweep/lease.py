@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DiskFullError, SweepHeldError
-from rnnbench.ledger.leases import Holder, LeaseRecord
-from rnnbench.ledger.store import Ledger
+from rnnbench.ledger.records import Holder, LeaseRecord
+
+if TYPE_CHECKING:
+    from rnnbench.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ def is_live(lease: LeaseRecord, now: datetime | None = None) -> bool:
 
 @contextmanager
 def hold(
-    ledger: Ledger,
+    ledger: "Ledger",
     sweep: str,
     on_loss: Callable[[], None],
     on_request: Callable[[str], None],
@@ -111,7 +114,7 @@ def hold(
             log.warning("the lease of sweep %s stays until it lapses: %s", sweep, error)
 
 
-def _take(ledger: Ledger, sweep: str, beat_s: float, *, joined: bool) -> Holder:
+def _take(ledger: "Ledger", sweep: str, beat_s: float, *, joined: bool) -> Holder:
     holder = this_process()
     while True:
         # Of those that it may work beside, a runner finds out by itself whether they live.

@@ -1,13 +1,13 @@
 """How a sweep stands while it runs: counts, best so far and time left, by task, data set and cell; and the document of `status --json`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rnnbench.ledger.records import FINAL, LaneStanding, SlotRecord, Status, TrialRecord
 from rnnbench.task.catalogue import is_maximized
-from rnnbench.trial.spec import Lane
+from rnnbench.trial.spec import Lane, TrialSpec
 
 WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
@@ -125,25 +125,24 @@ def leader(lanes: Sequence[LaneStanding]) -> LaneStanding | None:
 def status_json(
     name: str,
     lanes: Sequence[LaneStanding],
-    trials_of: Callable[[list[str]], Iterable[TrialRecord]],
+    specs: Mapping[str, TrialSpec],
     metric: Callable[[str], str],
     seconds: float,
 ) -> dict[str, Any]:
     """The document of `status --json` (DESIGN section 4): counts, the best trial, and one result for each task, data set and cell.
 
     Args:
-        trials_of: Gives the trials of some keys.
+        specs: Of the best trials, by key.
         metric: Gives the name of a task's metric.
         seconds: Wall clock over all sittings.
     """
     counts, first = total(lanes), leader(lanes)
-    found = {trial.key: _best_json(trial, metric) for trial in trials_of([lane.best_key for lane in lanes if lane.best_key])}
     return {
         "sweep": name,
         "status": sweep_status(counts),
         "planned": counts.total(),
         **_counts(counts),
-        "best": found[first.best_key] if first and first.best_key else None,
+        "best": _best_json(first, specs, metric) if first else None,
         "seconds": seconds,
         "results": [
             {
@@ -152,7 +151,7 @@ def status_json(
                 "cell": lane.cell,
                 "planned": lane.planned,
                 **_counts(lane.counts),
-                "best": found[lane.best_key] if lane.best_key else None,
+                "best": _best_json(lane, specs, metric),
             }
             for lane in lanes
         ],
@@ -172,6 +171,7 @@ def _counts(counts: Counter[Status]) -> dict[str, int]:
     return ended | {"running": counts[Status.RUNNING], "pending": waiting}
 
 
-def _best_json(trial: TrialRecord, metric: Callable[[str], str]) -> dict[str, Any]:
-    parameters = dict(trial.spec.parameters)
-    return {"trial": trial.key, "value": trial.best, "metric": metric(trial.spec.task), "params": parameters}
+def _best_json(lane: LaneStanding, specs: Mapping[str, TrialSpec], metric: Callable[[str], str]) -> dict[str, Any] | None:
+    if lane.best_key is None:
+        return None
+    return {"trial": lane.best_key, "value": lane.best, "metric": metric(lane.task), "params": dict(specs[lane.best_key].parameters)}

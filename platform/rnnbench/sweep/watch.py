@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 
-from rnnbench.ledger.leases import LeaseRecord
+from rnnbench.ledger.records import LeaseRecord
 from rnnbench.sweep import lease as leasing
 
 

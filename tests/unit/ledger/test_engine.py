@@ -66,7 +66,8 @@ def test_a_slot_from_before_data_sets_were_named_gets_that_of_its_sweeps_setting
     connection.close()
     with Ledger.open(f"sqlite:///{path}") as ledger:
         assert ledger.slots("one") == [SlotRecord(2, "adding", data, "lstm", 7, False, None)]
-        assert [lane.lane for lane in ledger.standings("one", (), lambda task: False)][-1] == ("adding", data, "lstm")
+        with ledger.glance() as glance:
+            assert [lane.lane for lane in glance.standings("one", (), lambda task: False)][-1] == ("adding", data, "lstm")
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

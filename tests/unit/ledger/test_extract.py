@@ -13,8 +13,9 @@ from sqlalchemy import Engine, select
 
 from rnnbench.base.errors import LedgerError, UnknownSweepError
 from rnnbench.base.home import Home
-from rnnbench.ledger.engine import SCHEMA, open_engine
+from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.extract import ABOUT, PRIVATE, TABLES, extract, restore, to_parquet
+from rnnbench.ledger.schema import SCHEMA
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import read_sweep
 from rnnbench.sweep.executor import InlineExecutor

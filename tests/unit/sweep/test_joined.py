@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from rnnbench.base.home import Home
-from rnnbench.ledger.leases import Holder
-from rnnbench.ledger.records import FINAL, Status
+from rnnbench.ledger.records import FINAL, Holder, Status
 from rnnbench.ledger.store import Ledger
 from rnnbench.sweep import lease as leasing
 from rnnbench.sweep import runner as running

@@ -111,13 +111,14 @@ def test_each_data_set_confirms_its_own_winner_and_keeps_its_own_models(tmp_path
 
 
 def test_the_table_and_the_status_name_each_data_set_and_have_no_best_of_both(tmp_path: Path, home: Home) -> None:
-    with played(tmp_path, home) as ledger:
-        lanes = ledger.standings("small", (), is_maximized)
+    with played(tmp_path, home) as ledger, ledger.glance() as glance:
+        lanes = glance.standings("small", (), is_maximized)
         assert [lane.lane[1:] for lane in lanes] == [(data, cell) for data in SETS for cell in ("elman", "gru")]
         console = Console(width=200, record=True)
         console.print(score_table(lanes))
         assert re.findall(r"forecasting \((\w+)\) +(\w+) +6/6", console.export_text()) == [lane.lane[1:] for lane in lanes]
-        status = status_json("small", lanes, lambda keys: ledger.trials("small", keys), lambda task: "mse", 1.0)
+        specs = {lane.best_key: glance.get_spec(lane.best_key) for lane in lanes if lane.best_key}
+        status = status_json("small", lanes, specs, lambda task: "mse", 1.0)
         assert status["best"] is None
         assert [(row["task"], row["data"], row["planned"]) for row in status["results"]] == [
             ("forecasting", data, 6) for data in SETS for _ in range(2)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from rnnbench.ledger.engine import VERSION_TABLE
+from rnnbench.ledger.schema import VERSION_TABLE
 
 context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE, transactional_ddl=False)
 context.run_migrations()
