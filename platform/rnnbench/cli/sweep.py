@@ -207,7 +207,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
     from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
-    from rnnbench.ledger.records import FINAL
+    from rnnbench.ledger.records import Status, done_of
     from rnnbench.sweep.fusing import Fusing
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.packing import Packing
@@ -224,9 +224,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
     runner.joined = place.join
     counts, trials = total(runner.board.lanes()), runner.board.trials.values()
-    done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
+    reused, cancelled = sum(trial.reused for trial in trials), counts[Status.CANCELLED]
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
-    console.print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
+    given_up = f", {cancelled} cancelled" if cancelled else ""
+    console.print(f"sweep {name}: {counts.total()} trials planned, {done_of(counts)} already done{reuse}{given_up}", markup=False)
     mirror = None
     if place.tracking_uri != "none":
         address = place.tracking_uri or place.home.tracking_uri
