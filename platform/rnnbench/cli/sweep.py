@@ -100,7 +100,7 @@ def sweep(
     read = read_given(find_sweep_file(file), place.home, db, name=name, changes=changes, num_samples=num_samples)
     planned = plan_sweep(read, os.environ)
     if probe or not dry_run:
-        place.require_gpus(planned)
+        place.require_gpus(planned, probe=probe)
         _try_data(planned, place)
     forecast = _probe(planned, place) if probe else None
     if dry_run:
@@ -198,7 +198,11 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 
     with people().status("probing this machine ...") as line:
         found = forecast(
-            planned, place.concurrent(planned), lambda done, total: line.update(f"probing this machine: {done} of {total} trials")
+            planned,
+            place.concurrent(planned),
+            lambda done, total: line.update(f"probing this machine: {done} of {total} trials"),
+            places=place.places(planned),
+            elsewhere=place.address != "local",
         )
     save(found, place.home, planned.sweep.name)
     return found
