@@ -109,11 +109,10 @@ def forecast(
     costs: dict[Lane, list[Cost]] = {lane: [] for lane in lanes}
     # Fresh processes: what they hold is what a worker would hold. Side by side: they share the machine as trials would.
     spawning = multiprocessing.get_context("spawn")
-    waiting_places = spawning.SimpleQueue()
-    for place in places:
-        waiting_places.put(place)
-    size, initializer = min(concurrent, total), _take_place if places else None
-    with ProcessPoolExecutor(size, mp_context=spawning, initializer=initializer, initargs=(waiting_places,)) as pool:
+    free: SimpleQueue[str | None] = spawning.SimpleQueue()
+    for place in places or [None] * concurrent:
+        free.put(place)
+    with ProcessPoolExecutor(min(concurrent, total), spawning, _take_place, (free,)) as pool:
         waiting = [(lane, pool.submit(cost_of, jobs)) for lane, of_lane in probes.items() for jobs in of_lane]
         for lane, future in waiting:
             costs[lane].append(future.result())
@@ -150,9 +149,10 @@ def _list_unknown(planned: Planned, *, elsewhere: bool) -> list[str]:
     return words
 
 
-def _take_place(places: SimpleQueue[str]) -> None:
+def _take_place(free: SimpleQueue[str | None]) -> None:
     """In a fresh process, before torch looks for GPUs."""
-    os.environ[VISIBLE] = places.get()
+    if (place := free.get()) is not None:
+        os.environ[VISIBLE] = place
 
 
 def save(found: Forecast, home: Home, name: str) -> None:
