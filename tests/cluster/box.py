@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
-CPUS = 2
+# Of each node, whatever the machine has: eight jobs of one CPU run at once.
+CPUS = 4
 # GraceTime with preempt_send_user_signal: a pre-empted job gets its signal first, and is requeued by Slurm when the grace is over.
 # cred_expire: how long a requeued job waits, in seconds.
 CONFIGURATION = """\

@@ -5,15 +5,19 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from rnnbench.ledger.records import Status
+from rnnbench.ledger.store import Ledger
 from tests.cluster.box import Box, missing_programs, run_box
-from tests.unit.cluster.jobs import write_program
+from tests.postgresql import create_database
 
 MISSING = missing_programs()
 pytestmark = [
@@ -169,18 +173,31 @@ def test_with_a_node_drained_one_node_is_enough_and_two_wait_with_the_reason_in_
         box.ask("scontrol", "update", "NodeName=node1", "State=RESUME")
 
 
-def test_each_job_of_an_array_joins_the_sweep_and_the_status_counts_them(box: Box, tmp_path: Path) -> None:
-    """What a job runs is another rnnbench, which notes its words: no PostgreSQL need be there."""
-    write_program(tmp_path / "bin", "rnnbench", f'printf "%s\\n" "$*" >>{tmp_path}/"words-$SLURM_ARRAY_TASK_ID"')
-    (tmp_path / "setup.sh").write_text(f'PATH={tmp_path}/bin:"$PATH"\n')
-    options = ["--array", "3", "--db", "postgresql://nobody@localhost/nothing", "--cpus-per-node", "1"]
-    job = submit(box, tmp_path, *options, "--setup", "setup.sh")
-    box.wait(lambda: set(box.state(job).split()) == {"COMPLETED"}, "all jobs of the array have ended")
-    words = [(tmp_path / f"words-{number}").read_text() for number in range(3)]
-    assert len(set(words)) == 1
-    assert words[0].rstrip().endswith(f"--db postgresql://nobody@localhost/nothing --home {tmp_path}/runs --join")
-    assert len(list((tmp_path / "runs" / "submissions" / "twelve").glob(f"slurm-{job}_*.log"))) == 3
-    assert status(box, tmp_path)["submissions"][0]["state"] == "3 COMPLETED"
+def test_eight_jobs_of_an_array_share_a_sweep_in_postgresql_and_none_runs_a_trial_of_another(
+    box: Box, tmp_path: Path, postgresql_address: str
+) -> None:
+    ledger_url, tracking = (create_database(postgresql_address, f"array_{name}") for name in ("ledger", "mlflow"))
+    where = ["--db", ledger_url]
+    job = submit(box, tmp_path, "--array", "8", *where, "--tracking-uri", tracking, "--cpus-per-node", "1", *SLOWER)
+    box.wait(lambda: box.state(job).split().count("RUNNING") == 8, "all jobs of the array run at once")
+    box.wait(lambda: set(box.state(job).split()) <= {"COMPLETED", "FAILED"}, "all jobs of the array have ended", 600)
+    logs = {path.name: path.read_text() for path in (tmp_path / "runs" / "submissions" / "twelve").glob(f"slurm-{job}_*.log")}
+    assert box.state(job).split() == ["COMPLETED"] * 8, logs
+    assert len(logs) == 8
+    document = json.loads(run(box, tmp_path, "status", "twelve", *where, "--json").stdout)
+    assert document["submissions"][0]["state"] == "8 COMPLETED"
+    with Ledger.open(ledger_url) as ledger:
+        trials = ledger.trials("twelve")
+        attempts = ledger.attempts([trial.key for trial in trials])
+    assert [[attempt.status for attempt in attempts[trial.key]] for trial in trials] == [[Status.COMPLETED]] * 12
+    assert len({trial.outcome["process_id"] for trial in trials}) > 1, "one job ran them all"
+    # What a job had no patience to deliver when it ended.
+    run(box, tmp_path, "sync", *where, "--tracking-uri", tracking)
+    engine = create_engine(tracking)
+    with engine.connect() as connection:
+        told = Counter(connection.scalars(text("SELECT value FROM tags WHERE key = 'rnnbench.key'")))
+    engine.dispose()
+    assert told == Counter({**dict.fromkeys((trial.key for trial in trials), 1), "rnnbench.parent": 1})
 
 
 @pytest.mark.parametrize(

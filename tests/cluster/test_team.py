@@ -71,21 +71,29 @@ def ask(address: str, password: str, body: bytes | None = None) -> int:
         return error.code
 
 
-@contextmanager
-def mlflow(folder: Path, socket_folder: str, given: dict[str, str]) -> Iterator[str]:
-    """The server by the compose file's own command and environment, here; gives its address."""
+def mlflow_here(folder: Path, socket_folder: str, given: dict[str, str], port: int) -> tuple[list[str], dict[str, str], str]:
+    """The compose file's own command, environment and auth.ini of MLflow, as they are on this machine."""
     (document,) = read_documents((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
-    service, port = document["services"]["mlflow"], free_port()
+    service = document["services"]["mlflow"]
 
     def here(text: str) -> str:
-        text = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: given[found[1]], text)
         text = text.replace("@db:5432/mlflow", f"@/mlflow?host={quote(socket_folder, safe='')}")
-        return text.replace("0.0.0.0", "127.0.0.1").replace("5000", str(port)).replace("s3://mlflow", str(folder / "artifacts"))
+        text = text.replace("0.0.0.0", "127.0.0.1").replace("5000", str(port)).replace("s3://mlflow", str(folder / "artifacts"))
+        # Last: one password in 1500 holds a 5000 of its own, and MLflow would not know its administrator.
+        return re.sub(r"\$\{(\w+)[^}]*\}", lambda found: given[found[1]], text)
 
-    (folder / "auth.ini").write_text(here(document["configs"]["mlflow"]["content"]).replace("%", "%%"))
-    env = environment({name: here(value) for name, value in service["environment"].items()})
-    env["MLFLOW_AUTH_CONFIG_PATH"] = str(folder / "auth.ini")
-    words = [sys.executable, "-m", *map(here, service["command"])]
+    env = {name: here(value) for name, value in service["environment"].items()}
+    return list(map(here, service["command"])), env, here(document["configs"]["mlflow"]["content"]).replace("%", "%%")
+
+
+@contextmanager
+def mlflow(folder: Path, socket_folder: str, given: dict[str, str]) -> Iterator[str]:
+    """The server of the compose file, here; gives its address."""
+    port = free_port()
+    command, env, ini = mlflow_here(folder, socket_folder, given, port)
+    (folder / "auth.ini").write_text(ini)
+    env = environment({**env, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")})
+    words = [sys.executable, "-m", *command]
     with (folder / "mlflow.log").open("wb") as log, subprocess.Popen(words, env=env, cwd=folder, stdout=log, stderr=log) as process:
         try:
             address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
@@ -102,6 +110,14 @@ def mlflow(folder: Path, socket_folder: str, given: dict[str, str]) -> Iterator[
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def test_passwords_reach_the_server_as_they_are_whatever_they_hold(tmp_path: Path) -> None:
+    given = {name: f"{name}-5000-0.0.0.0-s3://mlflow-@db:5432/mlflow" for name in settings(tmp_path)}
+    _, env, ini = mlflow_here(tmp_path, "/run/socket", given, 4321)
+    assert env["MLFLOW_AUTH_ADMIN_PASSWORD"] == given["MLFLOW_ADMIN_PASSWORD"]
+    assert given["MLFLOW_PASSWORD"] in env["MLFLOW_BACKEND_STORE_URI"]
+    assert given["MLFLOW_PASSWORD"] in ini
 
 
 @pytest.mark.slow

@@ -108,12 +108,20 @@ def test_ray_packs_as_many_trials_on_gpus_as_their_shares_allow(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_sweep_for_gpus_is_refused_on_a_machine_without_before_anything_starts(tmp_path: Path) -> None:
-    path = tmp_path / "small.yaml"
-    path.write_text(TEXT.replace("workers: 2", "gpus: 1"))
-    command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", "sweep", str(path), "--home", str(tmp_path / "home")]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sweep", "small.yaml"], "resources.gpus is 1, this machine has no GPU that torch can use"),
+        (["train", "adding", "--set", "resources.gpus=1"], "resources.gpus is 1, this machine has no GPU that torch can use"),
+        (["sweep", "small.yaml", "--address", "127.0.0.1:1", "--dry-run", "--probe"], "--probe tries trials on this machine, where torch"),
+    ],
+    ids=["sweep", "train", "probe for a cluster"],
+)
+def test_trials_for_gpus_are_refused_on_a_machine_without_before_anything_starts(words: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(TEXT.replace("workers: 2", "gpus: 1"))
+    command = [sys.executable, "-c", "from rnnbench.cli.app import main; main()", *words, "--home", str(tmp_path / "home")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("rnnbench: resources.gpus is 1, this machine has no GPU that torch can use")
+    assert done.stderr.startswith(f"rnnbench: {said}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "home").exists()

@@ -44,9 +44,9 @@ def resident_bytes() -> int:
     return _line("/proc/self/status", "VmRSS:")
 
 
-def peak_bytes() -> int:
-    """The most memory this process has held since `restart_peak`; 0 where the system does not tell."""
-    return _line("/proc/self/status", "VmHWM:")
+def peak_bytes(process: int | None = None) -> int:
+    """The most memory this process, or another of this user, has held since `restart_peak`; 0 where the system does not tell."""
+    return _line(f"/proc/{process or 'self'}/status", "VmHWM:")
 
 
 def restart_peak() -> None:

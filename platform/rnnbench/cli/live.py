@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rnnbench.ledger.records import LaneStanding, Status
+from rnnbench.ledger.records import LaneStanding, Status, done_of
 from rnnbench.sweep.leading import chances_to_lead
 from rnnbench.sweep.scoreboard import WAITING, Scoreboard, leader, total
 from rnnbench.task.catalogue import get_task, is_maximized, tell_apart
@@ -61,10 +61,10 @@ class LiveView:
 
     def _line(self, board: Scoreboard) -> str:
         lanes = board.lanes()
-        counts, done = total(lanes), sum(lane.done for lane in lanes)
+        counts = total(lanes)
         left = board.seconds_left(self._concurrent)
         words = [
-            f"{self._title}: {done}/{counts.total()} done, {counts[Status.RUNNING]} running",
+            f"{self._title}: {done_of(counts)}/{counts.total()} done, {counts[Status.RUNNING]} running",
             f"{seconds(time.monotonic() - self._started)} so far",
         ]
         words += [f"about {seconds(left)} left"] if left else []
@@ -74,14 +74,18 @@ class LiveView:
 
 
 def score_table(lanes: Iterable[LaneStanding]) -> Table:
-    """One row for each task, data set and cell: what ended and how, best so far; while trials are left, its chance to lead."""
+    """One row for each task, data set and cell: what ended and how, best so far; while trials are left, its chance to lead.
+
+    Trials that were cancelled are counted apart, where there are any.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task")
     table.add_column("cell")
-    for title in ("done", "running", "waiting", "diverged", "failed", "best"):
+    lanes = list(lanes)
+    shown = [Status.DIVERGED, Status.FAILED, *([Status.CANCELLED] if any(lane.counts[Status.CANCELLED] for lane in lanes) else [])]
+    for title in ("done", "running", "waiting", *shown, "best"):
         table.add_column(title, justify="right")
     table.add_column("trial")
-    lanes = list(lanes)
     titles = tell_apart((lane.task, lane.data) for lane in lanes)
     chances = {place: _chances([lane for lane in lanes if (lane.task, lane.data) == place]) for place in titles}
     is_led = any(chances.values())
@@ -90,7 +94,7 @@ def score_table(lanes: Iterable[LaneStanding]) -> Table:
     for lane in lanes:
         place, counts = (lane.task, lane.data), lane.counts
         waiting = sum(counts[status] for status in WAITING)
-        numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, counts[Status.DIVERGED], counts[Status.FAILED])
+        numbers = (f"{lane.done}/{lane.planned}", counts[Status.RUNNING], waiting, *(counts[status] for status in shown))
         best = "-" if lane.best is None else f"{get_task(lane.task).metric.name} {lane.best:.4g}"
         leads = [f"{100 * chances[place][lane.cell]:.0f} %" if chances[place] else "-"] if is_led else []
         table.add_row(titles[place], lane.cell, *map(str, numbers), best, (lane.best_key or "-")[:8], *leads)
@@ -99,7 +103,7 @@ def score_table(lanes: Iterable[LaneStanding]) -> Table:
 
 def _chances(lanes: Sequence[LaneStanding]) -> dict[str, float]:
     """The chance of each cell of one task and data set to lead; empty where too little is known, or all is known."""
-    if all(lane.done == lane.planned for lane in lanes):
+    if not any(lane.is_open for lane in lanes):
         return {}
     return _led(tuple((lane.cell, lane.values) for lane in lanes), 1.0 if is_maximized(lanes[0].task) else -1.0)
 

@@ -75,17 +75,25 @@ class Place:
 
         return deal(list_gpus(_num_gpus(), os.environ), resources.gpus, resources.workers)
 
-    def require_gpus(self, planned: "Planned") -> None:
+    def require_gpus(self, planned: "Planned", *, probe: bool = False) -> None:
         """Refuses GPUs that this machine does not have; a cluster is asked when it is there.
 
+        Args:
+            probe: Whether trials are tried on this machine, wherever the sweep runs.
         Raises:
             InputError: it has too few.
         """
+        from rnnbench.base.errors import InputError
+        from rnnbench.sweep.gpus import require_gpus
+
         resources = planned.sweep.resources
         if resources.gpus and self.address == "local":
-            from rnnbench.sweep.gpus import require_gpus
-
             require_gpus(resources.gpus, resources.workers, _num_gpus())
+        elif resources.gpus and probe and _num_gpus() < resources.workers:
+            raise InputError(
+                f"--probe tries trials on this machine, where torch finds {_num_gpus()} of the {resources.workers} GPUs that one takes; "
+                "leave it out, or run it on a machine of the cluster"
+            )
 
     def build(self, planned: "Planned") -> "Executor":
         """The executor."""

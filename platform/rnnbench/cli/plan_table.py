@@ -42,11 +42,18 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         times = (duration(cell.epoch_s), duration(cell.trial_s))
         table.add_row(titles[cell.task, cell.data], cell.cell, str(cell.trials), *times, memory, size(cell.disk_bytes))
     console.print(table)
+    of_gpu = ""
+    if forecast.gpu_bytes:
+        of_gpu = f"{size(forecast.gpu_bytes)} of a GPU's {size(forecast.gpu_size_bytes)}, "
     console.print(
         f"forecast: at most {seconds(forecast.seconds)} with {forecast.concurrent} at once, {size(forecast.memory_bytes)} of memory, "
-        f"{size(forecast.disk_bytes)} of disk; the report will say how far off that was",
+        f"{of_gpu}{size(forecast.disk_bytes)} of disk; the report will say how far off that was",
         soft_wrap=True,
     )
+    if forecast.gpu_bytes > forecast.gpu_size_bytes:
+        console.print("warning: that is more than the GPU has; raise resources.gpus, so that fewer trials share one", soft_wrap=True)
+    for words in forecast.unknown:
+        console.print(f"not known: {words}", markup=False, soft_wrap=True)
 
 
 def duration(value: float) -> str:

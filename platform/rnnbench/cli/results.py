@@ -100,8 +100,8 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
     for document in documents:
         best = document["best"]
         shown = f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-"
-        ended = sum(document[status] for status in ("completed", "diverged", "failed", "cancelled"))
-        table.add_row(document["sweep"], document["status"], f"{ended}/{document['planned']}", shown, document["created_at"][:16])
+        done = sum(document[status] for status in ("completed", "diverged", "failed"))
+        table.add_row(document["sweep"], document["status"], f"{done}/{document['planned']}", shown, document["created_at"][:16])
     output().print(table)
 
 
@@ -224,7 +224,7 @@ def read_standings(glance: "Glance", name: str) -> "list[LaneStanding]":
 def _with_values(glance: "Glance", name: str) -> "list[LaneStanding]":
     """How a sweep stands, with what its table needs to say who leads; only an open sweep has that still to be said."""
     lanes = read_standings(glance, name)
-    if all(lane.done == lane.planned for lane in lanes):
+    if not any(lane.is_open for lane in lanes):
         return lanes
     values = glance.values(name)
     return [replace(lane, values=tuple(values.get(lane.lane, ()))) for lane in lanes]

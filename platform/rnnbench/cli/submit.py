@@ -13,11 +13,11 @@ CpusOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="CPUs of each node (default: of the trials that run at once, where the file says max_concurrent; else of one trial).",
+        help="CPUs of each node (default: of the trials that run at once on it, where the file says max_concurrent; else of one trial).",
         show_default=False,
     ),
 ]
-GpusOption = Annotated[int, typer.Option(min=0, help="GPUs of each node.")]
+GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs of each node (default: as of CPUs).", show_default=False)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the job file and the command that would submit it; write nothing.")]
 
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def slurm(
     file: FileArgument,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes; more than one run a Ray of the job's own.")] = 1,
-    gpus_per_node: GpusOption = 0,
+    gpus_per_node: GpusOption = None,
     cpus_per_node: CpusOption = None,
     time: Annotated[str | None, typer.Option(help="Time limit as Slurm writes it: 90, 8:00:00, 2-12.", show_default=False)] = None,
     partition: Annotated[str | None, typer.Option(help="Partition (default: the site's).", show_default=False)] = None,
@@ -82,7 +82,7 @@ def slurm(
 def kuberay(
     file: FileArgument,
     nodes: Annotated[int, typer.Option(min=1, help="Worker pods.")] = 1,
-    gpus_per_node: GpusOption = 0,
+    gpus_per_node: GpusOption = None,
     cpus_per_node: CpusOption = None,
     memory_per_node: Annotated[str, typer.Option(help="Memory of each pod.")] = "8Gi",
     time: Annotated[int | None, typer.Option(min=1, help="Time limit in minutes.", show_default=False)] = None,

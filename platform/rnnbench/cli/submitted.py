@@ -58,7 +58,7 @@ def read_job(given: Given, *, elsewhere: bool = False) -> "SweepJob":
     resources = sweep.resources
     job = SweepJob(
         sweep.name, path.absolute(), path.read_text(encoding="utf-8"), place, given.changes, given.num_samples, given.db,
-        given.tracking_uri, resources.cpus, resources.max_concurrent,
+        given.tracking_uri, resources.cpus_per_trial, resources.gpus * resources.workers, resources.max_concurrent,
     )  # fmt: skip
     job.check()
     return job

@@ -100,7 +100,7 @@ def sweep(
     read = read_given(find_sweep_file(file), place.home, db, name=name, changes=changes, num_samples=num_samples)
     planned = plan_sweep(read, os.environ)
     if probe or not dry_run:
-        place.require_gpus(planned)
+        place.require_gpus(planned, probe=probe)
         _try_data(planned, place)
     forecast = _probe(planned, place) if probe else None
     if dry_run:
@@ -198,7 +198,11 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 
     with people().status("probing this machine ...") as line:
         found = forecast(
-            planned, place.concurrent(planned), lambda done, total: line.update(f"probing this machine: {done} of {total} trials")
+            planned,
+            place.concurrent(planned),
+            lambda done, total: line.update(f"probing this machine: {done} of {total} trials"),
+            places=place.places(planned),
+            elsewhere=place.address != "local",
         )
     save(found, place.home, planned.sweep.name)
     return found
@@ -207,7 +211,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
     from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
-    from rnnbench.ledger.records import FINAL
+    from rnnbench.ledger.records import Status, done_of
     from rnnbench.sweep.fusing import Fusing
     from rnnbench.sweep.mirror import Mirror
     from rnnbench.sweep.packing import Packing
@@ -224,9 +228,10 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
     runner.joined = place.join
     counts, trials = total(runner.board.lanes()), runner.board.trials.values()
-    done, reused = sum(counts[status] for status in FINAL), sum(trial.reused for trial in trials)
+    reused, cancelled = sum(trial.reused for trial in trials), counts[Status.CANCELLED]
     reuse = f" ({reused} by another sweep: reused)" if reused else ""
-    console.print(f"sweep {name}: {counts.total()} trials planned, {done} already done{reuse}", markup=False)
+    given_up = f", {cancelled} cancelled" if cancelled else ""
+    console.print(f"sweep {name}: {counts.total()} trials planned, {done_of(counts)} already done{reuse}{given_up}", markup=False)
     mirror = None
     if place.tracking_uri != "none":
         address = place.tracking_uri or place.home.tracking_uri

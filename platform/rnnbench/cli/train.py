@@ -97,12 +97,15 @@ def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
 
 
 def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: list[str], home: str | None, db: str | None) -> _Chosen:
+    from rnnbench.sweep.gpus import count_gpus, require_gpus
     from rnnbench.sweep.init_from import find_sources, needs_sources, source_path
     from rnnbench.sweep.planned import plan_sweep
     from rnnbench.sweep.single import single_sweep
 
     place = home_at(home)
     sweep = single_sweep(task, cell, data, path, changes, os.environ)
+    if sweep.resources.gpus:
+        require_gpus(sweep.resources.gpus, sweep.resources.workers, count_gpus())
     if needs_sources(sweep):
         with open_ledger(place, db) as ledger:
             sweep = find_sources(sweep, ledger, place, is_new=True)

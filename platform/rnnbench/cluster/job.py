@@ -1,5 +1,6 @@
 """What a job runs: the sweep command, the same whatever scheduler starts it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class SweepJob:
         text: The file's content.
         home: The results folder of the machine that submits.
         overrides: Of `--set`.
-        cpus: CPUs of one trial.
+        cpus: CPUs of one trial, all its workers counted.
+        gpus: GPUs of one trial, likewise; below 1 where several trials share one.
         at_once: Most trials at once; None where the file sets no limit.
     """
 
@@ -32,6 +34,7 @@ class SweepJob:
     db: str | None = None
     tracking_uri: str | None = None
     cpus: int = 1
+    gpus: float = 0.0
     at_once: int | None = None
 
     def check(self) -> None:
@@ -49,6 +52,21 @@ class SweepJob:
                 "--tracking-uri holds a password, which would stand in the job's script: leave it out of the address and set "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
+
+    def of_node(self, nodes: int, cpus: int | None, gpus: int | None) -> tuple[int, int]:
+        """CPUs and GPUs of each node: what was asked for, else those of the trials that run at once on it, of one at least.
+
+        Raises:
+            InputError: a trial, which never leaves its node, needs more; the text says what.
+        """
+        trials = math.ceil((self.at_once or 1) / nodes)
+        for option, asked, needed in (("--cpus-per-node", cpus, self.cpus), ("--gpus-per-node", gpus, math.ceil(self.gpus))):
+            if asked is not None and asked < needed:
+                raise InputError(
+                    f"{option} is {asked}, and a trial takes {needed} of one node (resources in {self.file.name}); ask for more"
+                )
+        # A third three times is the whole, whatever floats say.
+        return cpus or self.cpus * trials, math.ceil(self.gpus * trials - 1e-9) if gpus is None else gpus
 
     def arguments(self, file: str, home: str, *more: str) -> list[str]:
         """The words of `rnnbench sweep` for a job that finds the file and the results folder at these places."""

@@ -29,7 +29,7 @@ class KubeRayRequest:
 
     Attributes:
         nodes: Worker pods; the head trains nothing.
-        cpus_per_node: None: those of the trials that run at once, where the file says how many, else of one trial.
+        cpus_per_node, gpus_per_node: None: those of the trials that run at once, where the file says how many, else of one trial.
         memory_per_node: As Kubernetes writes it: 8Gi.
         image: With rnnbench and Ray in the versions of constraints.txt.
         claim: A persistent volume claim that every node can write (ReadWriteMany): the results folder.
@@ -39,7 +39,7 @@ class KubeRayRequest:
 
     nodes: int = 1
     cpus_per_node: int | None = None
-    gpus_per_node: int = 0
+    gpus_per_node: int | None = None
     memory_per_node: str = "8Gi"
     namespace: str = "rnnbench"
     image: str = f"rnnbench:{__version__}"
@@ -72,7 +72,12 @@ def job_name(sweep: str, now: datetime) -> str:
 
 
 def render_manifest(job: SweepJob, request: KubeRayRequest, name: str) -> str:
-    """The manifest: a ConfigMap with the sweep's file, and the RayJob."""
+    """The manifest: a ConfigMap with the sweep's file, and the RayJob.
+
+    Raises:
+        InputError: a trial needs more than a pod was to have.
+    """
+    cpus, gpus = job.of_node(request.nodes, request.cpus_per_node, request.gpus_per_node)
     return render(
         "kuberay/rayjob.yaml.j2",
         name=name,
@@ -87,9 +92,9 @@ def render_manifest(job: SweepJob, request: KubeRayRequest, name: str) -> str:
         secret=request.secret,
         home=HOME,
         nodes=request.nodes,
-        cpus=request.cpus_per_node or job.cpus * (job.at_once or 1),
+        cpus=cpus,
         memory=request.memory_per_node,
-        gpus=request.gpus_per_node,
+        gpus=gpus,
         head_cpus=2,
         head_memory="8Gi",
     )

@@ -33,7 +33,7 @@ class SlurmRequest:
 
     Attributes:
         nodes: 1 trains in processes of one node; more start a Ray of the job's own over them.
-        cpus_per_node: None: those of the trials that run at once, where the file says how many, else of one trial.
+        cpus_per_node, gpus_per_node: None: those of the trials that run at once, where the file says how many, else of one trial.
         time: Slurm's form: minutes, [hours:]minutes:seconds or days-hours[:minutes[:seconds]]; None: the partition's default.
         array: So many jobs, without Ray, that share one sweep over PostgreSQL.
         options: More of sbatch's, as `KEY=VALUE` or `KEY`.
@@ -42,7 +42,7 @@ class SlurmRequest:
 
     nodes: int = 1
     cpus_per_node: int | None = None
-    gpus_per_node: int = 0
+    gpus_per_node: int | None = None
     time: str | None = None
     partition: str | None = None
     array: int | None = None
@@ -70,6 +70,7 @@ class SlurmRequest:
                 )
             if key in _OURS:
                 raise InputError(f"--sbatch {key}: the script says that itself; it has an option of its own, or must stay as it is")
+        self.of_node(job)
         if self.array is not None:
             if self.nodes != 1:
                 raise InputError("--array is for jobs of one node each: leave --nodes out, or --array")
@@ -83,14 +84,15 @@ class SlurmRequest:
         """The template below deploy/ that this becomes."""
         return f"slurm/{'array' if self.array is not None else 'multi' if self.nodes > 1 else 'single'}.sh.j2"
 
-    def cpus(self, job: SweepJob) -> int:
-        """CPUs of each node."""
-        return self.cpus_per_node or job.cpus * (job.at_once or 1)
+    def of_node(self, job: SweepJob) -> tuple[int, int]:
+        """CPUs and GPUs of each node, see `SweepJob.of_node`."""
+        return job.of_node(self.nodes, self.cpus_per_node, self.gpus_per_node)
 
     def directives(self, job: SweepJob) -> list[str]:
         """The options of sbatch that stand in the script, without their `#SBATCH`."""
-        lines = [f"--job-name=rnnbench-{job.sweep}", f"--nodes={self.nodes}", "--ntasks-per-node=1", f"--cpus-per-task={self.cpus(job)}"]
-        lines += [f"--gpus-per-node={self.gpus_per_node}"] if self.gpus_per_node else []
+        cpus, gpus = self.of_node(job)
+        lines = [f"--job-name=rnnbench-{job.sweep}", f"--nodes={self.nodes}", "--ntasks-per-node=1", f"--cpus-per-task={cpus}"]
+        lines += [f"--gpus-per-node={gpus}"] if gpus else []
         lines += [f"--time={self.time}"] if self.time is not None else []
         lines += [f"--partition={self.partition}"] if self.partition is not None else []
         lines += [f"--array=0-{self.array - 1}"] if self.array is not None else []
@@ -105,6 +107,7 @@ def render_script(job: SweepJob, request: SlurmRequest, cwd: Path) -> str:
     Args:
         cwd: Where the sweep runs, as it does where it is submitted: relative paths of `--set` mean the same.
     """
+    cpus, gpus = request.of_node(job)
     more = {"single": [], "multi": [], "array": ["--join"]}[request.template.removeprefix("slurm/").removesuffix(".sh.j2")]
     return render(
         request.template,
@@ -113,8 +116,8 @@ def render_script(job: SweepJob, request: SlurmRequest, cwd: Path) -> str:
         setup=request.setup,
         programs=Path(sys.executable).parent,
         folder=job.home.submissions(job.sweep),
-        cpus=request.cpus(job),
-        gpus=request.gpus_per_node,
+        cpus=cpus,
+        gpus=gpus,
         command=job.arguments(str(job.file), str(job.home.path), *more),
     )
 

@@ -26,6 +26,11 @@ class Status(StrEnum):
 FINAL = frozenset({Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.CANCELLED})
 
 
+def done_of(counts: Counter[Status]) -> int:
+    """Of trials counted by status, those that came to an end of their own: not those that were cancelled."""
+    return sum(counts[status] for status in FINAL - {Status.CANCELLED})
+
+
 @dataclass(frozen=True)
 class SweepRecord:
     """A sweep as it was planned.
@@ -86,8 +91,13 @@ class LaneStanding:
 
     @property
     def done(self) -> int:
-        """Trials that have ended, in whatever way."""
-        return sum(self.counts[status] for status in FINAL)
+        """Trials that came to an end of their own: not those that were cancelled."""
+        return done_of(self.counts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a trial has still to end, in whatever way."""
+        return any(number for status, number in self.counts.items() if status not in FINAL)
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,15 @@ def deal(gpus: Sequence[str], each: float, workers: int) -> list[str]:
 
 
 def require_gpus(each: float, workers: int, found: int) -> None:
-    """Refuses a sweep that this machine cannot run.
+    """Refuses trials that this machine cannot run.
 
     Raises:
         InputError: it has too few GPUs.
     """
     if each and found == 0:
         raise InputError(
-            f"resources.gpus is {each:g}, this machine has no GPU that torch can use (see rnnbench doctor); set it to 0, or name a cluster "
-            "with --address"
+            f"resources.gpus is {each:g}, this machine has no GPU that torch can use (see rnnbench doctor); set it to 0, or sweep on a "
+            "cluster (--address, or rnnbench submit)"
         )
     if each and found < workers:
         raise InputError(f"resources.workers is {workers}, each with a GPU, and this machine has {found}; lower one of them")

@@ -52,6 +52,12 @@ def default_stream(device: torch.device) -> torch.Generator:
     return stream
 
 
+def settle(device: torch.device) -> None:
+    """Waits until a GPU has done what it was asked: it is asked without waiting, so that a clock alone says nothing."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def name_of(device: torch.device) -> str:
     """What is recorded with a trial: cpu, or the GPU's name."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)

@@ -94,9 +94,11 @@ class Cost:
         start_s: Seconds before its first and after its last epoch.
         epoch_s: Seconds of an epoch, training and validation; of trials that train together, its share.
         together: How many trains together with it, itself counted.
-        memory_bytes: Of the process that it is alone in.
+        memory_bytes: Of a process that it is alone in: of several workers, of the largest.
         disk_bytes: What it leaves behind.
         running_bytes: What it needs on disk while it runs.
+        gpu_bytes: What torch takes of a GPU's memory for a process, without what the driver takes; 0 on the processor.
+        gpu_size_bytes: How much memory that GPU has.
     """
 
     start_s: float
@@ -105,3 +107,5 @@ class Cost:
     memory_bytes: int
     disk_bytes: int
     running_bytes: int
+    gpu_bytes: int = 0
+    gpu_size_bytes: int = 0

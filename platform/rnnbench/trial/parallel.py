@@ -19,6 +19,7 @@ from torch import distributed
 from rnnbench.base.errors import RnnbenchError
 from rnnbench.base.seeds import child
 from rnnbench.task.module import Batch
+from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
 
 # The network interface that only this machine's programs reach.
@@ -94,6 +95,11 @@ class ParallelTrainer(Trainer):
         if part is not None and size > 0:
             loss = self.differentiate(part).float()
         self.follow(_reduce(self.weights, loss, size), num_rows)
+
+
+def trainer_kind(job: Job) -> type[Trainer]:
+    """The trainer of a job: one that takes a part of each batch where it has several workers."""
+    return ParallelTrainer if job.workers > 1 else Trainer
 
 
 def _reduce(weights: Sequence[torch.nn.Parameter], loss: torch.Tensor, size: torch.Tensor) -> torch.Tensor:

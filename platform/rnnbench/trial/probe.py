@@ -11,10 +11,11 @@ from rnnbench.base.machine import peak_bytes, resident_bytes, restart_peak, retu
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.trial.build import build_module
-from rnnbench.trial.devices import find_device
+from rnnbench.trial.devices import find_device, settle
 from rnnbench.trial.fused import FusedTrainer, build_padded
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer
+from rnnbench.trial.parallel import trainer_kind
 from rnnbench.trial.pulse import Pulse
 
 # Batches that are timed, after one that is not; the quickest counts, since other work only ever adds.
@@ -59,8 +60,8 @@ def build_trainer(job: Job, data: TaskData, pulse: Pulse) -> Trainer:
     """A trainer of a job's own module that nobody keeps, with a random stream of its own."""
     device = find_device(job)
     metric, stream = get_task(job.spec.task).metric, torch.Generator(device)
-    maximize = metric.direction == "max"
-    return Trainer(job.spec, build_module(job.spec, data).to(device), metric=metric.name, maximize=maximize, pulse=pulse, stream=stream)
+    module, maximize = build_module(job.spec, data).to(device), metric.direction == "max"
+    return trainer_kind(job)(job.spec, module, metric=metric.name, maximize=maximize, pulse=pulse, stream=stream)
 
 
 def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, pulse: Pulse, padded: TaskModule | None = None) -> float:
@@ -68,6 +69,7 @@ def _quickest(trainers: Sequence[Trainer], train: Batch, validation: Batch, puls
     marks = [time.perf_counter()]
 
     def mark(*_: Any) -> None:
+        settle(train.inputs.device)
         marks.append(time.perf_counter())
 
     if len(trainers) > 1:

@@ -23,7 +23,7 @@ from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
-from rnnbench.trial.parallel import ParallelTrainer
+from rnnbench.trial.parallel import ParallelTrainer, trainer_kind
 from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.pulse import Pulse
 from rnnbench.trial.ranks import gathered
@@ -135,8 +135,7 @@ class Attempt:
             assert self.job.init_from is not None, "a job says where the model is that its trial starts from"
             start_from(module, Path(self.job.init_from), str(source))
         module.to(self.device)
-        kind = ParallelTrainer if self.job.workers > 1 else Trainer
-        return kind(
+        return trainer_kind(self.job)(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
         )
 

@@ -52,6 +52,18 @@ def test_a_dry_run_prints_the_job_file_and_writes_nothing(run: Run, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
+def test_a_sweep_for_gpus_and_workers_is_submitted_from_a_machine_without(run: Run) -> None:
+    resources = ["--set", "resources.gpus=1", "--set", "resources.workers=2", "--set", "resources.cpus=3"]
+    slurm = run("submit", "slurm", "small.yaml", *resources, "--dry-run").stdout
+    assert "#SBATCH --cpus-per-task=6\n#SBATCH --gpus-per-node=2\n" in slurm
+    kuberay = run("submit", "kuberay", "small.yaml", *resources, "--dry-run").stdout
+    assert "nvidia.com/gpu: 2" in kuberay.replace('"', "")
+    assert run("submit", "ray", "small.yaml", *KINDS["ray"], *resources, "--dry-run").stdout
+    for kind in ("slurm", "kuberay"):
+        said = str(run("submit", kind, "small.yaml", *resources, "--gpus-per-node", "1", error=InputError).exception)
+        assert said.startswith("--gpus-per-node is 1, and a trial takes 2 of one node")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_the_program_one_line_names_it_and_the_job_file_that_was_left(run: Run, tmp_path: Path, kind: str) -> None:
     result = run("submit", kind, "small.yaml", *KINDS[kind], error=InputError)

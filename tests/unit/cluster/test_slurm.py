@@ -1,6 +1,7 @@
 """The script of a Slurm job: what it asks for, that nothing gets into its shell, and what it does with signals."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -34,6 +35,30 @@ def test_the_script_asks_for_what_the_person_asked_for(tmp_path: Path) -> None:
 def test_without_a_number_of_cpus_it_asks_for_those_of_the_trials_that_run_at_once(tmp_path: Path, at_once: int | None, cpus: int) -> None:
     script = render_script(sweep_job(tmp_path, cpus=2, at_once=at_once), SlurmRequest(), tmp_path)
     assert f"--cpus-per-task={cpus}" in directives(script)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "at_once", "nodes", "asked"),
+    [(0.0, 4, 1, None), (1.0, None, 1, 1), (1.0, 4, 2, 2), (0.25, 4, 1, 1), (0.25, 5, 1, 2), (1 / 3, 3, 1, 1), (4.0, 3, 1, 12)],
+)
+def test_without_a_number_of_gpus_it_asks_for_those_of_the_trials_that_run_at_once(
+    tmp_path: Path, gpus: float, at_once: int | None, nodes: int, asked: int | None
+) -> None:
+    lines = directives(render_script(sweep_job(tmp_path, gpus=gpus, at_once=at_once), SlurmRequest(nodes=nodes), tmp_path))
+    assert [line for line in lines if "gpus" in line] == ([] if asked is None else [f"--gpus-per-node={asked}"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (SlurmRequest(cpus_per_node=7), "--cpus-per-node is 7, and a trial takes 8 of one node (resources in small.yaml)"),
+        (SlurmRequest(nodes=2, gpus_per_node=0), "--gpus-per-node is 0, and a trial takes 4 of one node"),
+        (SlurmRequest(nodes=2, gpus_per_node=3), "--gpus-per-node is 3, and a trial takes 4 of one node"),
+    ],
+)
+def test_a_node_on_which_no_trial_has_room_is_refused(tmp_path: Path, request_: SlurmRequest, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        request_.check(sweep_job(tmp_path, cpus=8, gpus=4.0))
 
 
 def test_one_node_needs_no_ray_more_nodes_do_and_an_array_joins(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.base.errors import RanksLostError
 from rnnbench.base.home import Home
 from rnnbench.sweep import forecast
 from rnnbench.sweep.executor import InlineExecutor
@@ -77,3 +78,34 @@ def test_trials_of_one_shape_are_probed_together(folder: Path) -> None:
     alone = text.replace("always", "never")
     (cell,) = forecast.forecast(plan_sweep(read_text(alone, folder), os.environ), 2).cells
     assert cell.together == 1
+
+
+@pytest.mark.slow
+def test_a_trial_of_two_workers_is_probed_with_both_and_counted_with_both(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes train parts of a batch: with one that breaks, there is no forecast."""
+    text = SMALL.replace("[elman, lstm]", "[elman]") + "resources: {workers: 2}\n"
+    planned = plan_sweep(read_text(text, folder), os.environ)
+    found = forecast.forecast(planned, 1)
+    (cell,) = found.cells
+    assert (cell.together, cell.sampled) == (1, 2)
+    assert found.memory_bytes == 2 * cell.memory_bytes
+    broken = folder / "broken"
+    broken.mkdir()
+    # What the second worker's program imports, and the first does not.
+    (broken / "sitecustomize.py").write_text("import sys\nif sys.orig_argv[-1] == 'rnnbench.trial.rank': raise SystemExit('broken')\n")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    with pytest.raises(RanksLostError, match="worker 2 died"):
+        forecast.forecast(planned, 1)
+
+
+def test_it_says_what_it_cannot_know(planned: Planned, folder: Path) -> None:
+    def unknown(text: str, *, elsewhere: bool = False) -> str:
+        return " ".join(forecast._list_unknown(plan_sweep(read_text(text, folder), os.environ), elsewhere=elsewhere))
+
+    bare = "\n".join(line for line in SMALL.splitlines() if not line.startswith(("confirm:", "scheduler:")))
+    assert unknown(bare) == ""
+    assert "other machines" in unknown(bare, elsewhere=True)
+    assert "what tpe will draw" in unknown(bare.replace("method: random", "method: tpe"))
+    assert "which trials win" in unknown(SMALL)
+    assert "how early trials end" in unknown(bare.replace("max_epochs: 2", "max_epochs: 2, patience: 1"))
+    assert "driver" in unknown(bare + "\nresources: {gpus: 0.5}")
