@@ -3,6 +3,8 @@
 import ctypes
 import os
 import platform
+import resource
+import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -45,14 +47,18 @@ def resident_bytes() -> int:
 
 
 def peak_bytes() -> int:
-    """The most memory this process has held since `restart_peak`; 0 where the system does not tell."""
-    return _line("/proc/self/status", "VmHWM:")
+    """The most memory this process has held since `restart_peak`, or in its whole life where that could not be."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return _line("/proc/self/status", "VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def restart_peak() -> None:
-    """Lets `peak_bytes` start again from what is held now, where the system can."""
-    with suppress(OSError):
+def restart_peak() -> bool:
+    """Lets `peak_bytes` start again from what is held now; says whether the system can."""
+    try:
         Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 @cache
