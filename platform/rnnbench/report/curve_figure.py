@@ -1,6 +1,6 @@
 """Learning curves of a comparison: the metric's best so far, and the loss as it was, by epoch and by second."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,7 @@ def draw_curves(comparison: Comparison, epochs: Epochs, prefix: str) -> Picture:
             _scale_loss(line[0], bands)
         else:
             ends = [(band.cell, float(band.x[-1]), float(band.middle[-1])) for band in bands]
-            _draw_best(line[0], rows, epochs, comparison)
+            _draw_best(line, rows, epochs, comparison)
             mark_baseline(line[0], comparison, vertical=False)
     panels[-1][0].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1][0].set_xlabel("epoch")
@@ -130,11 +130,12 @@ def _panel(axes: Axes, bands: Sequence[_Band]) -> None:
         axes.plot(band.x, band.middle, color=colour, linewidth=2, marker=marker_of(band.cell), markevery=every, markersize=4)
 
 
-def _draw_best(axes: Axes, rows: Sequence[Summary], epochs: Epochs, comparison: Comparison) -> None:
+def _draw_best(panels: Iterable[Axes], rows: Sequence[Summary], epochs: Epochs, comparison: Comparison) -> None:
     for row in rows:
         if row.best and epochs.get(row.best.key):
             best = best_so_far(read_curve(epochs[row.best.key], comparison.task.metric.name), sign_of(comparison.task))
-            axes.plot(range(1, len(best) + 1), best, color=colour_of(row.cell), linewidth=1, linestyle=(0, (4, 2)))
+            for axes, x in zip(panels, (np.arange(1, len(best) + 1), read_walls(epochs[row.best.key])), strict=False):
+                axes.plot(x, best, color=colour_of(row.cell), linewidth=1, linestyle=(0, (4, 2)))
 
 
 def _scale_loss(axes: Axes, bands: Sequence[_Band]) -> None:

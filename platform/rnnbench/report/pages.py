@@ -153,7 +153,7 @@ def _environment() -> Environment:
         "texpercent": latex.percent,
         "landmarks": latex.landmarks,
         "quarters": latex.quarters,
-        "megabytes": lambda memory: f"{number(memory['size_bytes'] / 1e6)}{' at most' if memory['at_most'] else ''}" if memory else "-",
+        "megabytes": lambda size_bytes: f"{size_bytes / 1e6:.0f}",
         "zip": zip,
         "colour": colour_of,
         "power": lambda rate: f"{rate:g}",

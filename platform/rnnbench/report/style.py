@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import BboxBase
 
 from rnnbench.base.parameters import Value
@@ -221,6 +221,9 @@ def mark_log(axes: Axes, *, narrow: bool = False) -> None:
     axes.set_xscale("log")
     write_out(axes.xaxis, (1, 3) if narrow else (1, 2, 5))
     low, high = axes.get_xlim()
+    if high < 10 * low:
+        # Less than a power of ten has no place for its multiples.
+        axes.xaxis.set_major_locator(MaxNLocator(3 if narrow else 6))
     if high > (30 if narrow else 300) * low:
         axes.xaxis.set_major_locator(LogLocator(subs=(1,), numticks=4 if narrow else None))
 

@@ -103,7 +103,7 @@ def test_a_confirmed_test_value_stands_beside_the_baselines_of_the_test_split(tm
     assert "| majority class, no recurrent network | - | - | - | 0.1 | - | - | 0.11 | - | - | - | - | - |" in table
     assert "| logistic regression, no recurrent network | - | - | - | - | - | - | 0.95 | - | - | - | - | - |" in table
     (foot,) = re.findall(r"<tfoot>.*?</tfoot>", page, re.DOTALL)
-    head = re.findall(r'<table class="sortable">\n<thead>(.*?)</thead>', page)[0]
+    head = re.findall(r'<table class="sortable cells">\n<thead>(.*?)</thead>', page)[0]
     assert [row.count("<td>") for row in foot.split("</tr>")[:-1]] == [head.count("<th ")] * 2
     # Of cells that were not confirmed there is no test value, and nothing to be judged by one.
     untested = words(first, *GRU[:4], *LSTM[:4])
