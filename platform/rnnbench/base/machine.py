@@ -3,6 +3,8 @@
 import ctypes
 import os
 import platform
+import resource
+import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -45,14 +47,23 @@ def resident_bytes() -> int:
 
 
 def peak_bytes(process: int | None = None) -> int:
-    """The most memory this process, or another of this user, has held since `restart_peak`; 0 where the system does not tell."""
-    return _line(f"/proc/{process or 'self'}/status", "VmHWM:")
+    """The most memory this process, or another of this user, has held since `restart_peak`.
+
+    Where the system does not tell, this process's in its whole life, and 0 for another.
+    """
+    if peak := _line(f"/proc/{process or 'self'}/status", "VmHWM:"):
+        return peak
+    unit = 1 if sys.platform == "darwin" else 1024
+    return 0 if process else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def restart_peak() -> None:
-    """Lets `peak_bytes` start again from what is held now, where the system can."""
-    with suppress(OSError):
+def restart_peak() -> bool:
+    """Lets `peak_bytes` start again from what is held now; says whether the system can."""
+    try:
         Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -123,7 +123,8 @@ def _facts(comparison: "Comparison", row: "Summary") -> dict[str, Any]:
         "behind": abs(difference.value) if difference else None,
         "p_holm": difference.p_holm if difference else None,
         "parameters": row.parameters(),
-        "seconds": row.seconds(),
+        "seconds": row.seconds() if comparison.timed else None,
+        "flops": row.flops(),
     }
 
 

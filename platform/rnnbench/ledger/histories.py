@@ -50,6 +50,10 @@ class History(Sequence[EpochRecord]):
         column = self._columns.get(name)
         return array("d", [_NAN]) * len(self) if column is None else column
 
+    def walls(self) -> "array[float]":
+        """Seconds since the trial's start, of every epoch."""
+        return self._walls
+
     def __len__(self) -> int:
         return len(self._epochs)
 

@@ -1,11 +1,12 @@
 """What a smaller search would have found: the expected best of n trials, with a band, and the budgets at which two cells change places.
 
-Source: Dodge et al. 2019, arXiv:1909.03004. Holds for independent draws alone: never for grids, TPE, or trials that were stopped early.
+Source: Dodge et al. 2019, arXiv:1909.03004; as there, a budget in seconds or FLOPs is that of n trials of mean cost. Holds for independent
+draws alone: never for grids, TPE, or trials that were stopped early.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ MAX_DRAWN = 500_000
 MAX_POINTS = 60
 
 Floats = NDArray[np.float64]
+# What a budget is counted in.
+Unit = Literal["trials", "seconds", "flops"]
+UNITS: tuple[Unit, ...] = ("trials", "seconds", "flops")
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,24 @@ class Curve:
         num_draws: Budgets in trials, ascending from 1 to the number of trials.
         expected: The expected best value of so many trials.
         low, high: 95 % band by the percentile bootstrap over trials.
-        seconds: Mean wall clock of a trial; None where it is not known.
+        costs: Mean seconds and FLOPs of a trial, those that are known.
     """
 
     num_draws: Sequence[int]
     expected: Floats
     low: Floats
     high: Floats
-    seconds: float | None = None
+    costs: Mapping[Unit, float] = field(default_factory=dict)
+
+    def cost_of_trial(self, unit: Unit) -> float | None:
+        """Mean cost of a trial; of trials 1, None where it is not known."""
+        return 1.0 if unit == "trials" else self.costs.get(unit)
+
+    def budgets(self, unit: Unit) -> Floats:
+        """The budgets in a unit whose cost is known."""
+        cost = self.cost_of_trial(unit)
+        assert cost is not None, "asked before"
+        return cost * np.asarray(self.num_draws, dtype=float)
 
 
 def expected_best(values: Sequence[float], num_draws: int, *, maximize: bool) -> float:
@@ -56,7 +70,7 @@ def expected_best(values: Sequence[float], num_draws: int, *, maximize: bool) ->
     return float((weights @ (ordered if maximize else ordered[::-1]))[0])
 
 
-def find_curve(values: Sequence[float], *, maximize: bool, seconds: float | None = None, seed: int = 0) -> Curve | None:
+def find_curve(values: Sequence[float], *, maximize: bool, costs: Mapping[Unit, float] | None = None, seed: int = 0) -> Curve | None:
     """The curve of a search; None below three trials, of which no band could be said."""
     total = len(values)
     if total < 3:
@@ -67,24 +81,35 @@ def find_curve(values: Sequence[float], *, maximize: bool, seconds: float | None
     sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
     drawn = np.concatenate([_ordered(rng.choice(sample, size=(size, total)), maximize=maximize) @ weights.T for size in sizes])
     low, high = np.quantile(drawn, TAILS, axis=0)
-    return Curve(budgets, weights @ _ordered(sample, maximize=maximize), low, high, seconds)
+    return Curve(budgets, weights @ _ordered(sample, maximize=maximize), low, high, costs or {})
 
 
-def find_crossings(one: Curve, other: Curve, *, maximize: bool) -> list[tuple[int, int]]:
+def find_crossings(one: Curve, other: Curve, *, maximize: bool, unit: Unit = "trials") -> list[tuple[float, int]]:
     """Where the better of two curves changes: the budget from which on, and 0 or 1 for which of them is then better.
 
-    The first entry says who is better at the smallest budget. Both are compared up to the shorter one's end.
+    The first entry says who is better at the smallest budget. Both are compared where both have a budget, nothing is extrapolated; empty
+    where that is nowhere, or a cost is not known.
     """
-    most = min(one.num_draws[-1], other.num_draws[-1])
-    budgets = [number for number in range(1, most + 1) if number in set(one.num_draws) | set(other.num_draws)]
-    gap = np.interp(budgets, one.num_draws, one.expected) - np.interp(budgets, other.num_draws, other.expected)
+    if one.cost_of_trial(unit) is None or other.cost_of_trial(unit) is None:
+        return []
+    ours, theirs = one.budgets(unit), other.budgets(unit)
+    every = np.union1d(ours, theirs)
+    budgets = every[(every >= max(ours[0], theirs[0])) & (every <= min(ours[-1], theirs[-1]))]
+    gap = np.interp(budgets, ours, one.expected) - np.interp(budgets, theirs, other.expected)
     leads = np.sign(gap if maximize else -gap)
-    found: list[tuple[int, int]] = []
-    for number, lead in zip(budgets, leads, strict=True):
-        better = 0 if lead > 0 else 1
-        if lead and (not found or found[-1][1] != better):
-            found.append((number, better))
+    found: list[tuple[float, int]] = []
+    for place in np.flatnonzero(leads).tolist():
+        better = 0 if leads[place] > 0 else 1
+        if not found or found[-1][1] != better:
+            between = found and unit != "trials"
+            found.append((_cross(budgets, gap, place) if between else float(budgets[place]), better))
     return found
+
+
+def _cross(budgets: Floats, gap: Floats, place: int) -> float:
+    """Where the straight line from the budget before this place to this one is zero."""
+    before, here = abs(float(gap[place - 1])), abs(float(gap[place]))
+    return float(budgets[place - 1] + (budgets[place] - budgets[place - 1]) * before / (before + here))
 
 
 def _ordered(values: Floats, *, maximize: bool) -> Floats:

@@ -17,9 +17,23 @@ def read_curve(epochs: Sequence[EpochRecord], metric: str) -> Floats:
     return np.array(History.of(epochs).values(metric), dtype=np.float64)
 
 
+def read_walls(epochs: Sequence[EpochRecord]) -> Floats:
+    """Seconds from the trial's start to the end of each epoch."""
+    return np.array(History.of(epochs).walls(), dtype=np.float64)
+
+
 def best_so_far(values: Floats, sign: float) -> Floats:
     """The best value up to each epoch, along the last axis; `sign` is 1 where higher is better, else -1."""
     found: Floats = sign * np.fmax.accumulate(sign * values, axis=-1)
+    return found
+
+
+def stack_at(curves: Sequence[Floats], walls: Sequence[Floats], at_s: Floats) -> Floats:
+    """What each curve was at some seconds after its trial began, (curves, times): NaN before its first epoch, its last value at the end."""
+    found = np.full((len(curves), len(at_s)), np.nan)
+    for row, curve, wall in zip(found, curves, walls, strict=True):
+        place = np.searchsorted(wall, at_s, side="right") - 1
+        row[place >= 0] = curve[place[place >= 0]]
     return found
 
 

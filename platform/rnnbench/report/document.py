@@ -50,6 +50,7 @@ def build_document(
                 "metric": asdict(comparison.task.metric),
                 "answer": answer(comparison),
                 "order": "test" if comparison.tested else "validation",
+                "machines": list(comparison.machines),
                 "cells": [_cell(row, comparison) | describe(row, found) for row in comparison.rows],
                 "pairs": [asdict(pair) for pair in found.pairs],
                 "order_of_cells": describe_order(found.cell_order) if found.cell_order else None,
@@ -131,13 +132,16 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         }
         if row.test_values
         else None,
-        "expected_best": _curve(row.budget) if row.budget else None,
+        "expected_best": _curve(row.budget, timed=comparison.timed) if row.budget else None,
         "measures": [asdict(measure) for measure in find_measures(row)],
         "confusion": asdict(confusion) if (confusion := find_confusion(row)) else None,
         "examples": find_examples(row),
         "leader_minus_this": asdict(difference) if difference else None,
         "num_parameters": row.parameters(),
-        "median_seconds": row.seconds(),
+        "median_seconds": row.seconds() if comparison.timed else None,
+        "median_flops": row.flops(),
+        "median_memory": asdict(memory) if (memory := row.memory()) else None,
+        "median_gpu_memory": asdict(memory) if (memory := row.gpu_memory()) else None,
         "beating": _beating(row, comparison),
         "top": [
             _scored(trial) | {"parameters": dict(trial.spec.parameters), "unsolved": trial.key in comparison.unsolved}
@@ -164,9 +168,10 @@ def _beating(row: Summary, comparison: Comparison) -> dict[str, int] | None:
     return {"trials": beating, "of": total}
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
+def _curve(curve: Curve, *, timed: bool) -> dict[str, Any]:
     lines = {name: [float(one) for one in getattr(curve, name)] for name in ("expected", "low", "high")}
-    return {"trials": list(curve.num_draws), **lines, "seconds_a_trial": curve.seconds}
+    seconds = curve.costs.get("seconds") if timed else None
+    return {"trials": list(curve.num_draws), **lines, "seconds_a_trial": seconds, "flops_a_trial": curve.costs.get("flops")}
 
 
 def _floor(comparison: Comparison) -> dict[str, Any] | None:
@@ -182,6 +187,7 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
     spec = trial.spec
     facts = {"key": trial.key, "stage": spec.stage, "task": spec.task, "data": spec.data, "cell": spec.cell, "seed": spec.seed}
     numbers = {"best": trial.best, "best_epoch": trial.best_epoch, "seconds": trial.wall_s, "test": trial.outcome.get("test")}
+    numbers |= {name: trial.outcome.get(name) for name in ("train_flops", "peak_memory_bytes", "peak_memory_of")}
     fingerprint = {
         "data_fingerprint": spec.data_fingerprint,
         "test_opened_at": trial.test_opened_at.isoformat() if trial.test_opened_at else None,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -102,6 +103,8 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "title": " and ".join(study.sweep.name for study in studies),
     }
     environment = _environment()
+    rows = {anchor_of(key): place for place, key in enumerate(dict.fromkeys(trial.key for study in studies for trial in study.trials))}
+    environment.filters["svg"] = partial(embed, rows=rows)
     markdown = environment.get_template("report.md").render(context | {"figures": True})
     note = environment.get_template("report.md").render(context | {"figures": False})
     answers = tuple(" ".join(comparison["answer"]) for comparison in document["comparisons"])
@@ -143,7 +146,6 @@ def _environment() -> Environment:
         "share": lambda share: f"{100 * share:.0f} %",
         "percent": lambda share: "-" if share is None else f"{100 * share:+.0f} %",
         "beating": lambda count: "-" if not count["of"] else f"{count['trials']} of {count['of']}" if count["trials"] else "unsolved",
-        "svg": embed,
         "anchor": anchor_of,
         "latex": latex.escape,
         "quantity": latex.quantity,
@@ -151,6 +153,7 @@ def _environment() -> Environment:
         "texpercent": latex.percent,
         "landmarks": latex.landmarks,
         "quarters": latex.quarters,
+        "megabytes": lambda size_bytes: f"{size_bytes / 1e6:.0f}",
         "zip": zip,
         "colour": colour_of,
         "power": lambda rate: f"{rate:g}",

@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 _PART = 1000
 _PREFIXES = tuple(f"{namespace}." for namespace in NAMESPACES)
 # What a trial's outcome says that is a number or a word of its own.
-_COUNTS = ("epochs", "stopped_at", "num_parameters", "hidden_size", "train_s", "peak_memory_bytes")
-_PLACES = ("mode", "device", "processor", "threads", "torch")
+_COUNTS = ("epochs", "stopped_at", "num_parameters", "hidden_size", "train_s", "train_flops", "peak_memory_bytes", "peak_gpu_bytes")
+_PLACES = ("peak_memory_of", "mode", "device", "processor", "threads", "torch")
 
 
 def trial_rows(trials: Iterable[TrialRecord], sweep: str | None = None) -> Iterator[Row]:

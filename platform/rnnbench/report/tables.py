@@ -8,7 +8,8 @@ from functools import cached_property
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
-from rnnbench.report.budgets import Curve, find_curve
+from rnnbench.report.budgets import Curve, Unit, find_curve
+from rnnbench.report.costs import Memory, find_costs, find_machines, find_memory, flops_of, median_of, seconds_of
 from rnnbench.report.rows import differing
 from rnnbench.report.solved import Bar, find_bar, is_unsolved
 from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
@@ -94,8 +95,19 @@ class Summary:
 
     def seconds(self) -> float | None:
         """Median wall clock of a completed search trial."""
-        walls = [trial.wall_s for trial in self.completed if trial.wall_s is not None]
-        return plain.median(walls) if walls else None
+        return median_of(self.completed, seconds_of)
+
+    def flops(self) -> float | None:
+        """Median FLOPs of a completed search trial's training."""
+        return median_of(self.completed, flops_of)
+
+    def memory(self) -> Memory | None:
+        """Of the completed search trials' processes."""
+        return find_memory(self.completed)
+
+    def gpu_memory(self) -> Memory | None:
+        """Of the completed search trials on their GPU."""
+        return find_memory(self.completed, "peak_gpu_bytes")
 
     def parameters(self) -> int | None:
         """Weights of the winner's network, else of the best search trial's."""
@@ -139,6 +151,16 @@ class Comparison:
         """The data set, and what is asked of it where that is not the usual."""
         options = [f"{name.partition('.')[2]} {value}" for name, value in self.question.items()]
         return f"{self.data}, {', '.join(options)}" if options else self.data
+
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """What the completed search trials ran on; seconds are compared where that is one."""
+        return find_machines(trial for row in self.rows for trial in row.completed)
+
+    @property
+    def timed(self) -> bool:
+        """Whether seconds can be compared."""
+        return len(self.machines) < 2
 
     def beating(self, row: Summary) -> tuple[int, int]:
         """How many of a cell's trials beat the bar, of how many: its winner's where all cells are tested, else its search trials'."""
@@ -248,8 +270,12 @@ def _with_budget(row: Summary) -> Summary:
     if not row.independent or row.median is None or row.counts[Status.FAILED] or row.counts[Status.DIVERGED]:
         return row  # without the draws that were lost, the others would flatter
     values = [value(trial) for trial in row.completed]
-    walls = [trial.wall_s for trial in row.completed if trial.wall_s is not None]
-    return replace(row, budget=find_curve(values, maximize=sign_of(row.task) > 0, seconds=plain.fmean(walls) if walls else None))
+    costs: dict[Unit, float] = {}
+    if seconds := find_costs(row.completed, seconds_of):
+        costs["seconds"] = plain.fmean(seconds)
+    if flops := find_costs(row.completed, flops_of):
+        costs["flops"] = plain.fmean(flops)
+    return replace(row, budget=find_curve(values, maximize=sign_of(row.task) > 0, costs=costs))
 
 
 def _winner(confirmed: list[TrialRecord], sign: float) -> list[TrialRecord]:

@@ -24,14 +24,13 @@ def find_front(costs: Sequence[float], goods: Sequence[float]) -> list[int]:
 def draw_tradeoffs(comparison: Comparison, prefix: str) -> Picture | None:
     """Weights and seconds of an epoch against the metric; None where trials do not differ in weights.
 
-    Seconds are left out where trials ran on several processors or devices: they are only compared on one.
+    Seconds are left out where trials ran on several machines: they are only compared on one.
     """
     rows = [row for row in comparison.rows if row.completed]
     weights = {trial.outcome.get("num_parameters") for row in rows for trial in row.completed}
     if None in weights or len(weights) < 2:
         return None
-    places = {(trial.outcome.get("processor"), trial.outcome.get("device")) for row in rows for trial in row.completed}
-    timed = len(places) == 1 and all(_epoch_s(trial) for row in rows for trial in row.completed)
+    timed = comparison.timed and all(_epoch_s(trial) for row in rows for trial in row.completed)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(7.2, 3.3), layout="constrained")
         panels = figure.subplots(1, 1 + timed, sharey=True, squeeze=False)[0]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
-from rnnbench.report.budgets import find_crossings
+from rnnbench.report.budgets import UNITS, Unit, find_crossings
 from rnnbench.report.examined import find_verdict
 from rnnbench.report.solved import say_better
 from rnnbench.report.statistics import seeds_needed
@@ -13,6 +13,12 @@ from rnnbench.report.tables import Comparison, Summary, sign_of, value
 from rnnbench.task.cards import MetricCard
 
 ALPHA = 0.05
+# How a search is named that is smaller than a budget.
+SMALLER: dict[Unit, str] = {
+    "trials": "in a search of fewer than {} trials",
+    "seconds": "in one of less than {} s in all",
+    "flops": "in one of less than {} FLOPs",
+}
 
 
 def number(quantity: float | None) -> str:
@@ -156,12 +162,18 @@ def _crossings(comparison: Comparison) -> list[str]:
     for row in comparison.rows[1:]:
         if leader.budget is None or row.budget is None:
             continue
-        changes = find_crossings(leader.budget, row.budget, maximize=maximize)
-        if len(changes) > 1:
-            number, better = changes[-1]
-            names = leader.cell, row.cell
-            parts.append(f"{names[1 - better]} is expected to be ahead of {names[better]} in a search of fewer than {number} trials")
-    return [f"The budget matters: {', and '.join(parts)}."] if parts else []
+        names = leader.cell, row.cell
+        # By the cell that is ahead at the end: with another unit that may be the other one.
+        smaller: dict[int, list[str]] = {}
+        for unit in UNITS:
+            changes = find_crossings(leader.budget, row.budget, maximize=maximize, unit=unit)
+            if len(changes) > 1 and (unit != "seconds" or comparison.timed):
+                budget, better = changes[-1]
+                smaller.setdefault(better, []).append(SMALLER[unit].format(number(budget)))
+        parts += [
+            f"{names[1 - better]} is expected to be ahead of {names[better]} {' and '.join(found)}" for better, found in smaller.items()
+        ]
+    return [f"The budget matters: {'; '.join(parts)}."] if parts else []
 
 
 def _stopped(comparison: Comparison) -> str:
@@ -178,4 +190,7 @@ def _warnings(comparison: Comparison) -> list[str]:
     diverged = sum(row.counts[Status.DIVERGED] for row in comparison.rows)
     found = [f"{waiting} planned trials have not ended yet; the numbers will change."] if waiting else []
     found += [f"{bad} trials failed and are left out of every number; they are listed below."] if bad else []
-    return found + ([f"{diverged} trials diverged; they count as trials and have no value."] if diverged else [])
+    found += [f"{diverged} trials diverged; they count as trials and have no value."] if diverged else []
+    if not comparison.timed:
+        found.append(f"Seconds are not compared, since the trials ran on {' and '.join(comparison.machines)}.")
+    return found

@@ -378,7 +378,7 @@ def _metrics(trial: TrialRecord, epochs: Sequence[EpochRecord]) -> "list[Metric]
         for name, value in epoch.metrics.items()
     ]
     facts: dict[str, Any] = {"best": trial.best, "best_epoch": trial.best_epoch, "wall_s": trial.wall_s}
-    facts |= {name: trial.outcome.get(name) for name in ("num_parameters", "peak_memory_bytes")}
+    facts |= {name: trial.outcome.get(name) for name in ("num_parameters", "train_flops", "peak_memory_bytes")}
     facts |= {f"test_{name}": value for name, value in (trial.outcome.get("test") or {}).items()}
     last = epochs[-1].epoch if epochs else 0
     # First the facts: MLflow's comparison opens on the metric that was logged first.

@@ -2,9 +2,7 @@
 
 import logging
 import os
-import resource
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ from typing import Any
 
 from rnnbench.base.errors import RanksLostError, RnnbenchError, TrialDiverged, TrialsApart, TrialTimeout
 from rnnbench.base.files import is_disk_full
-from rnnbench.base.machine import keep_freed_memory, processor, return_freed_memory
+from rnnbench.base.machine import keep_freed_memory, peak_bytes, processor, restart_peak, return_freed_memory
 from rnnbench.base.secrets import redact
 from rnnbench.trial.files import LOG
 from rnnbench.trial.job import Cost, Job, receive
@@ -36,7 +34,6 @@ def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: 
     """
     if alone:
         keep_freed_memory()
-        return_freed_memory()
     if plain_jobs[0]["fuse"] == "never":
         for plain_job in plain_jobs:
             report(run_job(plain_job, report, alone=alone))
@@ -48,13 +45,15 @@ def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: 
         _send(job, report, event)
 
     try:
+        restarted = _forget_peak(alone=alone)
         with ExitStack() as logs:
             for job in jobs:
                 logs.enter_context(_log_beside(Path(job.folder)))
             from rnnbench.trial.group import run_group
 
             for attempt, end in run_group(jobs, send, alone=alone):
-                surroundings = {**_surroundings(attempt.job), "mode": "fused", "fused": len(jobs)}
+                own = {"mode": "fused", "fused": len(jobs), "peak_memory_of": "group" if restarted else "process"}
+                surroundings = {**_surroundings(attempt.job), **own}
                 finished = _conclude(attempt.job, surroundings, time.monotonic() - attempt.elapsed_s(), end)
                 left.pop(attempt.job.key)
                 report(finished)
@@ -82,6 +81,7 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
         alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
     job, started = receive(plain_job), time.monotonic()
+    own = {"peak_memory_of": ("rank" if job.workers > 1 else "trial") if _forget_peak(alone=alone) else "process"}
 
     def run() -> dict[str, Any]:
         with _log_beside(Path(job.folder)):
@@ -90,7 +90,7 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
 
             return run_trial(job, partial(_send, job, report), time.monotonic, alone=alone)
 
-    return _conclude(job, _surroundings(job), started, run)
+    return _conclude(job, {**_surroundings(job), **own}, started, run)
 
 
 def cost_of(plain_jobs: Sequence[Mapping[str, Any]]) -> Cost:
@@ -124,7 +124,7 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
             status = "interrupted"
         category = category_of(failure)
         error = redact(traceback.format_exc(), os.environ)[-MAX_TRACEBACK_CHARS:]
-    outcome["peak_memory_bytes"] = _peak_memory_bytes()
+    outcome["peak_memory_bytes"] = peak_bytes()
     finished = {"kind": "finished", "status": status, "error": error, "category": category, "key": job.key, "attempt": job.attempt}
     return {**finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
 
@@ -180,7 +180,12 @@ def _surroundings(job: Job) -> dict[str, Any]:
     }
 
 
-def _peak_memory_bytes() -> int:
-    """The process's high-water mark: in a reused worker that of all its trials so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def _forget_peak(*, alone: bool) -> bool:
+    """Has `peak_bytes` tell of what follows alone, not of the trials before; says whether it will.
+
+    Args:
+        alone: Whether this process is the trial's, which may then give back what is left of the last one.
+    """
+    if alone:
+        return_freed_memory()
+    return restart_peak()

@@ -20,6 +20,7 @@ from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import candidates, save_rotating
 from rnnbench.trial.devices import find_device, matrix_settings, name_of, place
 from rnnbench.trial.files import BEST, LAST, remove_rotating
+from rnnbench.trial.flops import count_epoch
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
 from rnnbench.trial.loop import Trainer, evaluate
@@ -79,6 +80,8 @@ class Attempt:
         self._recent: deque[tuple[float, dict[str, Any]]] = deque(maxlen=MAX_RECENT)
         self.pulse = Pulse(clock, stop_file=job.stop_file)
         self.device = find_device(job)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def run(self, *, alone: bool) -> dict[str, Any]:
         """Trains alone; see `run_trial`."""
@@ -177,6 +180,7 @@ class Attempt:
         spec, progress = self.job.spec, trainer.progress
         keep(spec, progress.best_weights, data, self.job.own_cell).save(Path(self.job.folder) / BEST)
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
+        outcome["train_flops"] = progress.epoch * count_epoch(spec, trainer.module, data.splits["train"])
         outcome["data"] = dict(data.facts)
         if self.job.baselines and spec.stage == "search":
             outcome["baselines"] = load_task(spec.task).baselines(data, "validation")

@@ -58,6 +58,23 @@ def test_a_steady_cell_is_better_at_first_and_a_wild_one_with_more_trials() -> N
     assert find_crossings(steady, steady, maximize=True) == []
 
 
+def test_by_cost_the_cheaper_cell_is_ahead_for_longer_and_only_budgets_of_both_are_compared() -> None:
+    steady = find_curve([0.5] * 20, maximize=True, costs={"seconds": 1.0, "flops": 100.0})
+    wild = find_curve([0.0] * 15 + [1.0] * 5, maximize=True, costs={"seconds": 4.0, "flops": 1.0})
+    assert steady is not None
+    assert wild is not None
+    # 1 - 0.75^n is 0.4375 after 2 draws of 4 s each, 0.578125 after 3.
+    first, (budget, better) = find_crossings(steady, wild, maximize=True, unit="seconds")
+    assert first == (4.0, 0)
+    assert better == 1
+    assert budget == pytest.approx(8 + 4 * (0.5 - 0.4375) / (0.578125 - 0.4375))
+    # 20 of its trials cost a fifth of one of the other's.
+    assert find_crossings(steady, wild, maximize=True, unit="flops") == []
+    unknown = find_curve([0.5] * 20, maximize=True)
+    assert unknown is not None
+    assert find_crossings(unknown, wild, maximize=True, unit="seconds") == []
+
+
 def test_two_trials_give_no_curve() -> None:
     assert find_curve([1.0, 2.0], maximize=True) is None
 

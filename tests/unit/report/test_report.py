@@ -100,10 +100,10 @@ def test_a_confirmed_test_value_stands_beside_the_baselines_of_the_test_split(tm
     files = write_report([study(trials)], tmp_path)
     assert json.loads(files.json.read_text())["comparisons"][0]["test_baselines"] == levels
     page, table = files.html.read_text(), files.markdown.read_text()
-    assert "| majority class, no recurrent network | - | - | - | 0.1 | - | - | 0.11 | - | - | - |" in table
-    assert "| logistic regression, no recurrent network | - | - | - | - | - | - | 0.95 | - | - | - |" in table
+    assert "| majority class, no recurrent network | - | - | - | 0.1 | - | - | 0.11 | - | - | - | - | - |" in table
+    assert "| logistic regression, no recurrent network | - | - | - | - | - | - | 0.95 | - | - | - | - | - |" in table
     (foot,) = re.findall(r"<tfoot>.*?</tfoot>", page, re.DOTALL)
-    head = re.findall(r'<table class="sortable">\n<thead>(.*?)</thead>', page)[0]
+    head = re.findall(r'<table class="sortable cells">\n<thead>(.*?)</thead>', page)[0]
     assert [row.count("<td>") for row in foot.split("</tr>")[:-1]] == [head.count("<th ")] * 2
     # Of cells that were not confirmed there is no test value, and nothing to be judged by one.
     untested = words(first, *GRU[:4], *LSTM[:4])
@@ -292,3 +292,61 @@ def test_a_parameter_that_is_nothing_in_some_trials_is_drawn_with_nothing_first(
     ]
     assert find_levels([one.spec.parameters["training.clip_norm"] for one in trials]) == [None, 0.5, 1.0]
     assert "training.clip_norm" in write_report([study(trials)], tmp_path).html.read_text()
+
+
+def costing(trials: Sequence[TrialRecord], **outcome: object) -> list[TrialRecord]:
+    return [replace(one, outcome={**one.outcome, **outcome}) for one in trials]
+
+
+def cells_of(trials: Sequence[TrialRecord], folder: Path) -> tuple[list[dict[str, object]], str, str]:
+    files = write_report([study(trials)], folder)
+    return json.loads(files.json.read_text())["comparisons"][0]["cells"], files.markdown.read_text(), files.html.read_text()
+
+
+def test_flops_and_memory_stand_beside_the_seconds_and_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
+    gru = costing(searched("gru", [0.8, 0.9, 0.7]), train_flops=2_500_000, peak_memory_bytes=400_000_000, peak_memory_of="trial")
+    lstm = costing(searched("lstm", [0.6, 0.5, 0.4]), train_flops=10**12, peak_memory_bytes=500_000_000, peak_memory_of="group")
+    # One trial is of a version that did not count, and no peak can be read where it is only one of its processes'.
+    elman = [*costing(searched("elman", [0.1, 0.2]), train_flops=5, peak_memory_bytes=1, peak_memory_of="rank"), trial("elman", 9, 0.3)]
+    found, table, page = cells_of([*gru, *lstm, *elman], tmp_path)
+    assert [cell["median_flops"] for cell in found] == [2.5e6, 1e12, None]
+    assert found[1]["median_memory"] == {"size_bytes": 500_000_000, "at_most": True}
+    lines = [line for line in table.split("\n") if line.startswith(("| gru", "| lstm", "| elman"))]
+    assert [line.split(" | ")[-2:] for line in lines[:3]] == [
+        ["2.50e+06", "400 |"],
+        ["1.00e+12", "500 at most |"],
+        ["-", "- |"],
+    ]
+    assert "<td>2.50e+06</td><td>400</td></tr>" in page
+    # Older trials had the peak of their whole process.
+    (old,), _, _ = cells_of(costing(searched("gru", [0.8]), peak_memory_bytes=4), tmp_path)
+    assert old["median_memory"] == {"size_bytes": 4, "at_most": True}
+
+
+def test_a_budget_in_flops_may_say_other_than_one_in_trials(tmp_path: Path) -> None:
+    # Each trial of the wild cell costs a quarter, so that it is ahead from its third trial on, 0.75 of the other's.
+    steady, wild = costing(STEADY, train_flops=4000), costing(WILD, train_flops=1000)
+    said = words(*steady, *wild)
+    assert "gru is expected to be ahead of lstm in a search of fewer than 3 trials and in one of less than 4.889 s in all." in said
+    assert "FLOPs" not in said  # where both have a budget, lstm leads
+    found, _, page = cells_of([*steady, *wild], tmp_path)
+    assert {"FLOPs of search", "seconds of search", "search trials"} <= set(re.findall(r">([a-zA-Z ]+)</text>", page))
+    assert [cell["expected_best"]["flops_a_trial"] for cell in found] == [1000, 4000]  # type: ignore[index]
+    _, _, page = cells_of([*steady, *WILD], tmp_path)
+    assert "FLOPs of search" not in page
+
+
+def test_seconds_of_different_machines_are_not_compared(tmp_path: Path) -> None:
+    here, there = costing(STEADY, device="cpu", processor="AMD EPYC"), costing(WILD, device="NVIDIA H100", processor="AMD EPYC")
+    said = words(*here, *there)
+    assert "Seconds are not compared, since the trials ran on AMD EPYC and NVIDIA H100." in said
+    assert "s in all" not in said
+    found, _, page = cells_of([*here, *there], tmp_path)
+    assert [cell["median_seconds"] for cell in found] == [None, None]
+    assert [cell["expected_best"]["seconds_a_trial"] for cell in found] == [None, None]  # type: ignore[index]
+    assert "seconds of search" not in page
+    assert "seconds since the trial began" not in page
+    one, _, page = cells_of([*here, *costing(WILD, device="cpu", processor="AMD EPYC")], tmp_path)
+    assert [cell["median_seconds"] for cell in one] == [2.0, 2.0]
+    assert "seconds since the trial began" in page
+    assert "with 2 threads" in words(*here, *costing(WILD, device="cpu", processor="AMD EPYC", threads=2))

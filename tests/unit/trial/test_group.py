@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rnnbench.base.errors import TrialTimeout
+from rnnbench.base.machine import peak_bytes, restart_peak
 from rnnbench.trial import door, group
 from rnnbench.trial.door import Event
 from rnnbench.trial.files import BEST, LAST
@@ -153,3 +154,16 @@ def test_a_task_that_trains_in_its_own_way_runs_one_by_one(tmp_path: Path, monke
     monkeypatch.setattr(group, "can_fuse", lambda module: False)
     ended = run([job(tmp_path, lr) for lr in (0.001, 0.01)])
     assert [(event["status"], event["outcome"]["mode"]) for event in ended.values()] == [("completed", "single")] * 2
+
+
+def test_a_trials_peak_of_memory_is_not_that_of_what_its_process_did_before(tmp_path: Path) -> None:
+    assert restart_peak(), "the kernel of these tests can"
+    hog = bytearray(300_000_000)
+    hog[::4096] = b"x" * len(hog[::4096])
+    before = peak_bytes()
+    del hog
+    (alone,) = run([job(tmp_path, 0.01, fuse="never")]).values()
+    assert alone["outcome"]["peak_memory_of"] == "trial"
+    assert 0 < alone["outcome"]["peak_memory_bytes"] < before - 200_000_000
+    for event in run([job(tmp_path, lr) for lr in (0.001, 0.05)]).values():
+        assert event["outcome"]["peak_memory_of"] == "group"
