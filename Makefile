@@ -23,7 +23,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql
 BROWSER_TOOLS := chromium chromium-driver
 
-.PHONY: help install sweep test test-all test-faults test-cluster cluster-tools test-browser browser-tools check docs bench clean
+.PHONY: help install sweep test test-all test-faults test-cluster cluster-tools test-browser browser-tools check docs studies bench clean
 
 help:
 	@echo "make install    rnnbench into $(VENV)"
@@ -37,6 +37,7 @@ help:
 	@echo "make browser-tools  Chromium and its driver, from Debian's packages; root only"
 	@echo "make check      style, types, layers, and documents in step with the code"
 	@echo "make docs       docs/cells.md from the cells themselves"
+	@echo "make studies    the pages of docs/studies from their extracts, nothing trained"
 	@echo "make bench      how fast the cells and whole sweeps are here; takes an hour"
 	@echo "make clean      remove $(VENV) and every cache; runs/ stays"
 
@@ -79,6 +80,9 @@ check: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m rnnbench.cells.document benchmarks/results/cells.json > docs/cells.md
+
+studies: $(VENV)/.installed
+	$(BIN)/python benchmarks/studies.py
 
 bench: $(VENV)/.installed
 	mkdir -p benchmarks/results

@@ -50,6 +50,7 @@ class Subject:
 SUBJECTS = {
     "odyssey": Subject(("odyssey",), greff),
     "odyssey_modern": Subject(("odyssey_modern",), greff),
+    "generic_sequence": Subject(("generic_sequence", "generic_sequence_short"), figures=("trials", "budgets", "tradeoffs")),
 }
 
 
