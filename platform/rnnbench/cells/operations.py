@@ -407,8 +407,11 @@ def add_product(sum_AC: Tensor, left_AB: Tensor, right_BC: Tensor) -> None:
     """Adds a matrix product, or one for each model, in place."""
     if sum_AC.dim() == 2:
         sum_AC.addmm_(left_AB, right_BC)
-    else:
+    elif sum_AC.mT.is_contiguous():
         sum_AC.mT.baddbmm_(right_BC.mT, left_AB.mT)
+    else:
+        # Into some of many models' gates torch would add model by model, a call and its views for each.
+        sum_AC.mT.add_(torch.bmm(right_BC.mT, left_AB.mT))
 
 
 def sum_rows(x_TBV: Tensor) -> Tensor:

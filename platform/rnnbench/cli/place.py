@@ -1,6 +1,8 @@
 """Where and how a sweep runs: what the options of `sweep` and `resume` say."""
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -118,6 +120,13 @@ class Place:
             workers=resources.workers,
             gpus=resources.gpus,
         )
+
+    @contextmanager
+    def begin(self, planned: "Planned") -> "Iterator[Executor]":
+        """The executor; that of this machine starts its host now, while the sweep is recorded."""
+        executor = self.build(planned)
+        with executor if isinstance(executor, AbstractContextManager) else nullcontext():
+            yield executor
 
     def flags(self) -> str:
         """The options that a later command needs to mean the same place."""

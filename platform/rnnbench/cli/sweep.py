@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.pages import ReportFiles
     from rnnbench.search.sweepfile import SweepFile
+    from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.forecast import Forecast
     from rnnbench.sweep.planned import Planned
     from rnnbench.sweep.stop import Stop
@@ -111,9 +112,9 @@ def sweep(
         return
     if forecast:
         print_forecast(people(), forecast)
-    with open_ledger(place.home, db, must_exist=False) as ledger:
+    with place.begin(planned) as begun, open_ledger(place.home, db, must_exist=False) as ledger:
         planned = planned.record(ledger, sys.argv)
-        sys.exit(_run(planned, ledger, place, as_json))
+        sys.exit(_run(planned, ledger, place, begun, as_json))
 
 
 def resume(
@@ -146,7 +147,8 @@ def resume(
         planned = planned.record(ledger, sys.argv)
         if retry_failed:
             people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)
-        sys.exit(_run(planned, ledger, place, as_json))
+        with place.begin(planned) as begun:
+            sys.exit(_run(planned, ledger, place, begun, as_json))
 
 
 def cancel(name: Annotated[str, typer.Argument(metavar="SWEEP")], home: HomeOption = None, db: DbOption = None) -> None:
@@ -208,7 +210,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
     return found
 
 
-def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> int:
+def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor", as_json: bool) -> int:
     from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import Status, done_of
@@ -223,7 +225,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, as_json: bool) -> i
     say = partial(console.print, markup=False, soft_wrap=True)
     # Of several workers with one home each has a file of its own: one that stops does not stop the others.
     stop = Stop(place.home.stops / (f"{name}.{secrets.token_hex(8)}" if place.join else name))
-    executor, concurrent = place.build(planned), place.concurrent(planned)
+    concurrent = place.concurrent(planned)
     runner = Runner(ledger, planned, place.home, stop, fusing=Fusing(planned.sweep.resources.fuse, concurrent, say))
     runner.packing = Packing(concurrent) if place.kind != "inline" else None
     runner.joined = place.join

@@ -40,6 +40,10 @@ class Hosting:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Ends it."""
+        self.close()
+
+    def close(self) -> None:
+        """Ends the host."""
         self._host.close()
         self._folder.cleanup()
 

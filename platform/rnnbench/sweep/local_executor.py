@@ -3,6 +3,7 @@
 import select
 import time
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 from rnnbench.base.machine import available_cpus
@@ -14,6 +15,8 @@ from rnnbench.trial.host import HostedWorker
 
 class LocalExecutor:
     """Runs trials in workers of a host on this machine.
+
+    As a context manager it starts the host at once, beside what its caller still does before `execute`; the host's imports take longer.
 
     Args:
         cpus_per_worker: CPUs, and threads of torch, that each worker of a trial gets.
@@ -37,6 +40,18 @@ class LocalExecutor:
         self.concurrent = max(1, min(max_concurrent or available_cpus(), room, *([len(places)] if places else [])))
         self.places = tuple(places)
         self.tasks = tuple(tasks)
+        self._hosting: Hosting | None = None
+
+    def __enter__(self) -> "LocalExecutor":
+        """The host is starting, unless it was before."""
+        self._hosting = self._hosting or Hosting(self.cpus_per_worker, self.tasks)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Ends it, unless `execute` has."""
+        hosting, self._hosting = self._hosting, None
+        if hosting is not None:
+            hosting.close()
 
     def environs(self) -> list[dict[str, str]]:
         """What the environment of each slot's workers says beside this process's."""
@@ -44,8 +59,9 @@ class LocalExecutor:
 
     def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
-        with Hosting(self.cpus_per_worker, self.tasks) as hosting:
-            slots = [_Slot(hosting, environ) for environ in self.environs()]
+        with self:
+            assert self._hosting is not None, "it is starting"
+            slots = [_Slot(self._hosting, environ) for environ in self.environs()]
             try:
                 while True:
                     answers = [slot.feed(next_jobs) for slot in slots if slot.is_hungry()]

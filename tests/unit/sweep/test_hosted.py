@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from rnnbench.sweep import hosted
+from rnnbench.sweep.executor import Queue
 from rnnbench.sweep.hosted import HUNGRY, Hosting, run_hosted
+from rnnbench.sweep.local_executor import LocalExecutor
 from rnnbench.trial.door import Event
 from rnnbench.trial.host import HostedWorker
 from tests.unit.trial.test_group import job
@@ -118,3 +120,21 @@ def test_a_worker_asks_for_more_when_half_is_done_and_gets_it(hosting: Hosting, 
     first = next(place for place, event in enumerate(told) if event["kind"] == HUNGRY)
     assert 2 <= sum(event["kind"] == "finished" for event in told[:first]) < 4
     hosted._worker.pop().close()
+
+
+def hosts() -> set[int]:
+    """Processes of hosts that this process started and that are running."""
+    return {pid for pid in workers(os.getpid()) if b"rnnbench.trial.host" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_an_executors_host_starts_before_its_trials_and_is_ended_even_while_it_imports(*, is_used: bool) -> None:
+    before = hosts()
+    with LocalExecutor(1, tasks=["sequential_digits"]) as executor:
+        deadline = time.monotonic() + 30
+        while not (started := hosts() - before):
+            assert time.monotonic() < deadline
+        if is_used:
+            executor.execute(lambda: Queue.DONE, lambda event: None)
+            assert not hosts() & started
+    assert hosts() == before
