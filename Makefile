@@ -20,7 +20,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
 # Debian's packages, for tests/cluster and tests/browser.
-CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql
+CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql iproute2 openssh-server rsync
 BROWSER_TOOLS := chromium chromium-driver
 
 .PHONY: help install sweep test test-all test-faults test-cluster cluster-tools test-browser browser-tools check docs studies bench clean
@@ -55,7 +55,7 @@ test-all: $(VENV)/.installed-test
 test-faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v tests/faults --long $(ARGS)
 
-test-cluster: $(VENV)/.installed-test
+test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -v -ra tests/cluster $(ARGS)
 
 test-browser: $(VENV)/.installed-browser
@@ -107,9 +107,10 @@ $(VENV)/bin/python:
 # One stamp for each set of extras: a change of versions installs again.
 $(VENV)/.installed: EXTRAS := [search]
 $(VENV)/.installed-test: EXTRAS := [test]
+$(VENV)/.installed-cluster: EXTRAS := [test,cluster]
 $(VENV)/.installed-browser: EXTRAS := [browser]
 $(VENV)/.installed-dev: EXTRAS := [dev]
-$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-browser $(VENV)/.installed-dev: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed $(addprefix $(VENV)/.installed-,test cluster browser dev): pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	@echo "installing rnnbench$(EXTRAS) with $(TORCH); the first time takes some minutes"
 	@start=$$SECONDS; \
 	sed 's|^torch==.*|$(TORCH)|' constraints.txt > $(VENV)/constraints.txt && \
