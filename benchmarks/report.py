@@ -79,7 +79,8 @@ def invent(place: int, num_epochs: int, rng: random.Random) -> tuple[TrialSpec, 
         epochs.append({"trial_key": spec.key(), "epoch": epoch, "attempt": 1, "wall_s": 0.5 * epoch, "metrics": encode(metrics)})
     outcome = {
         "metrics": {"accuracy": best}, "epochs": len(epochs), "num_parameters": 1000 * parameters["network.hidden_size"], "threads": 1,
-        "train_s": 0.4 * len(epochs), "peak_memory_bytes": 400_000_000, "device": "cpu", "mode": "single", "processor": "some",
+        "train_s": 0.4 * len(epochs), "train_flops": 10**9 * (1 + CELLS.index(cell)) * len(epochs), "peak_memory_bytes": 400_000_000,
+        "peak_memory_of": "trial", "device": "cpu", "mode": "single", "processor": "some",
         "baselines": {"majority class": 0.1}, "torch": "2", "hidden_size": parameters["network.hidden_size"],
     }  # fmt: skip
     status = Status.DIVERGED if diverges else Status.COMPLETED

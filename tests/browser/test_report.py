@@ -1,14 +1,20 @@
 """The report of a real sweep as people meet it: on a desk and on a phone, light and dark, by keyboard, and printed."""
 
+import base64
 import io
 import json
+import random
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from rnnbench.report.pages import write_report
+from rnnbench.report.style import CROWD
 from rnnbench.report.words import number
+from tests.unit.report.test_report import searched, study
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser
@@ -135,8 +141,7 @@ def test_a_mark_says_which_trial_it_is_and_leads_to_its_row(browser: "Browser", 
     tip = browser.driver.find_element("css selector", "[role=tooltip]")
     assert not tip.is_displayed()
     for plot in browser.driver.find_elements("css selector", ".plot:has(a)"):
-        mark = browser.ask(UPPERMOST, plot)
-        ActionChains(browser.driver).move_to_element(mark).perform()
+        point_at(browser, browser.ask(UPPERMOST, plot))
         assert tip.is_displayed()
         said = dict(line.split(": ", 1) for line in tip.text.split("\n"))
         (trial,) = [one for key, one in trials.items() if key.startswith(said["trial"])]
@@ -147,10 +152,45 @@ def test_a_mark_says_which_trial_it_is_and_leads_to_its_row(browser: "Browser", 
         assert box["x"] + box["width"] <= width
         ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "figcaption")).perform()
         assert not tip.is_displayed()
-    browser.ask(UPPERMOST, plot).click()  # scrolled to again
+    point_at(browser, browser.ask(UPPERMOST, plot))  # scrolled to again
+    ActionChains(browser.driver).click().perform()
     row = browser.driver.find_element("css selector", "tr:target")
     assert row.is_displayed()
     assert trial["key"].startswith(row.find_element("tag name", "td").text)
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a report of more trials than are marks of their own."""
+    rng = random.Random(0)
+    trials = searched("gru", [rng.random() for _ in range(CROWD + 1)])
+    return write_report([study(trials)], tmp_path_factory.mktemp("crowd")).html
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_of_a_crowd_the_nearest_mark_says_which_trial_it_is_and_leads_to_its_row(browser: "Browser", crowded: Path, width: int) -> None:
+    from selenium.webdriver import ActionChains
+
+    browser.open(crowded.as_uri(), width)
+    keys = browser.ask("return [...document.querySelectorAll('tr[id^=trial-]')].map(row => row.cells[0].textContent)")
+    tip = browser.driver.find_element("css selector", "[role=tooltip]")
+    plots = browser.driver.find_elements("css selector", "svg[data-spots]")
+    assert len(plots) >= 2
+    assert not browser.driver.find_elements("css selector", ".plot a")
+    for plot in plots:
+        spots = np.frombuffer(base64.b64decode(str(plot.get_attribute("data-spots"))), dtype="<u2").reshape(-1, 3)
+        # Alone enough to be hit by whole pixels.
+        away = np.hypot(*(spots[:, None, :2].astype(float) - spots[None, :, :2]).T) + 1e9 * np.eye(len(spots))
+        x, y, row = spots[away.min(0).argmax()].tolist()
+        point_at(browser, browser.ask(SCROLL_TO, plot, x / 10, y / 10))
+        said = dict(line.split(": ", 1) for line in tip.text.split("\n"))
+        assert said["trial"] == keys[row]
+    ActionChains(browser.driver).click().perform()
+    target = browser.driver.find_element("css selector", "tr:target")
+    assert target.is_displayed()
+    assert target.find_element("tag name", "td").text == keys[row]
+    ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "h1")).perform()
+    assert not tip.is_displayed()
 
 
 def test_printed_nothing_is_cut(browser: "Browser", address: str) -> None:
@@ -181,6 +221,15 @@ def test_printed_nothing_is_wider_or_higher_than_a_page(browser: "Browser", addr
     assert browser.ask(BOXES, MOST_SHRUNK * width, height) != []
 
 
+def point_at(browser: "Browser", place: dict[str, float]) -> None:
+    """Moves the pointer to a place of the window, which WebDriver, that would scroll to an element once more, leaves where it is."""
+    from selenium.webdriver import ActionChains
+
+    pointer = ActionChains(browser.driver)
+    pointer.w3c_actions.pointer_action.move_to_location(round(place["x"]), round(place["y"]))
+    pointer.perform()
+
+
 def missing_from(pages: list[str], things: list[list[str]]) -> list[list[str]]:
     """Things of which no page has all words."""
     return [words for words in things if not any(all(squeeze(word) in page for word in words) for page in pages)]
@@ -191,13 +240,21 @@ def squeeze(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).split())
 
 
-# A mark of a figure whose middle no other covers, scrolled to.
+# Where a point of a drawing is in the window, once it is scrolled to its middle.
+SCROLL_TO = """
+const at = () => new DOMPoint(arguments[1], arguments[2]).matrixTransform(arguments[0].getScreenCTM());
+const box = arguments[0].parentElement;
+box.scrollLeft += at().x - innerWidth / 2;
+scrollBy({ top: at().y - innerHeight / 2, behavior: "instant" });
+return { x: at().x, y: at().y };
+"""
+# The middle of a mark of a figure that no other covers there, scrolled to.
 UPPERMOST = """
-return [...arguments[0].querySelectorAll("a")].find(mark => {
+for (const mark of arguments[0].querySelectorAll("a")) {
   mark.scrollIntoView({ block: "center", inline: "center" });
-  const box = mark.getBoundingClientRect();
-  return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)?.closest("a") === mark;
-});
+  const box = mark.getBoundingClientRect(), x = Math.round(box.x + box.width / 2), y = Math.round(box.y + box.height / 2);
+  if (document.elementFromPoint(x, y)?.closest("a") === mark) return { x, y };
+}
 """
 # The first and the last words of each row of each table, and of each figure its words and its caption.
 PRINTED = """

@@ -1,6 +1,7 @@
 """Tracking servers that are down or misbehave, and servers of ours that must not be open."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -237,3 +238,29 @@ def test_fault_24_with_authentication_a_stranger_is_sent_away(tmp_path: Path) ->
         server.communicate(timeout=60)
     written = b"".join(path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file())
     assert password.encode() not in written
+
+
+@pytest.mark.slow
+def test_fault_24_mlflows_assistant_starts_no_program_of_this_machine(tmp_path: Path) -> None:
+    programs, started = tmp_path / "programs", tmp_path / "started"
+    programs.mkdir()
+    for name in ("claude", "codex"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {started}\n")
+        (programs / name).chmod(0o755)
+    port, extra = free_port(), {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    server = start(tmp_path, "ui", "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", "--port", str(port), extra=extra)
+    try:
+        wait_for_port(port, server)
+        here = f"http://127.0.0.1:{port}"
+        request = urllib.request.Request(
+            f"{here}/ajax-api/3.0/mlflow/assistant/message", b'{"message": "list my files"}', {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            stream = str(json.load(answer)["stream_url"])
+        with urllib.request.urlopen(f"{here}{stream}", timeout=60) as answer:
+            said = answer.read().decode()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    assert not started.exists(), said
+    assert "error" in said

@@ -18,6 +18,9 @@ _MLFLOW_ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # MLflow's Assistant would start a coding agent or a shell on this machine, whoever asks it; like this only in a container of its own.
+    "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
+    "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",
 }
 
 

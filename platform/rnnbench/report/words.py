@@ -15,9 +15,9 @@ from rnnbench.task.cards import MetricCard
 ALPHA = 0.05
 # How a search is named that is smaller than a budget.
 SMALLER: dict[Unit, str] = {
-    "trials": "in a search of fewer than {} trials",
-    "seconds": "in one of less than {} s in all",
-    "flops": "in one of less than {} FLOPs",
+    "trials": "fewer than {} trials",
+    "seconds": "less than {} s in all",
+    "flops": "less than {} FLOPs",
 }
 
 
@@ -171,7 +171,8 @@ def _crossings(comparison: Comparison) -> list[str]:
                 budget, better = changes[-1]
                 smaller.setdefault(better, []).append(SMALLER[unit].format(number(budget)))
         parts += [
-            f"{names[1 - better]} is expected to be ahead of {names[better]} {' and '.join(found)}" for better, found in smaller.items()
+            f"{names[1 - better]} is expected to be ahead of {names[better]} in a search of {' and of '.join(found)}"
+            for better, found in smaller.items()
         ]
     return [f"The budget matters: {'; '.join(parts)}."] if parts else []
 

@@ -86,9 +86,13 @@ def test_optuna_finds_the_same_order_and_much_the_same_shares() -> None:
     for one in row.completed:
         parameters = {name: one.spec.parameters[name] for name in domains}
         peer.add_trial(optuna.create_trial(params=parameters, distributions=domains, value=one.best))
-    theirs = optuna.importance.get_param_importances(peer, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0))
+    evaluators = optuna.importance
+    theirs = evaluators.get_param_importances(peer, evaluator=evaluators.FanovaImportanceEvaluator(seed=0))
     ours = find_importance(row, {LR: "log"})
     assert ours is not None
+    # Its other evaluators measure something else, and agree on what mattered more.
+    for other in (evaluators.PedAnovaImportanceEvaluator(), evaluators.MeanDecreaseImpurityImportanceEvaluator(seed=0)):
+        assert list(evaluators.get_param_importances(peer, evaluator=other)) == list(theirs)
     assert [effect.names[0] for effect in ours.main] == list(theirs)
     total = sum(effect.share for effect in ours.main)
     assert {effect.names[0]: effect.share / total for effect in ours.main} == pytest.approx(theirs, abs=0.08)

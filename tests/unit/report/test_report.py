@@ -327,7 +327,7 @@ def test_a_budget_in_flops_may_say_other_than_one_in_trials(tmp_path: Path) -> N
     # Each trial of the wild cell costs a quarter, so that it is ahead from its third trial on, 0.75 of the other's.
     steady, wild = costing(STEADY, train_flops=4000), costing(WILD, train_flops=1000)
     said = words(*steady, *wild)
-    assert "gru is expected to be ahead of lstm in a search of fewer than 3 trials and in one of less than 4.889 s in all." in said
+    assert "gru is expected to be ahead of lstm in a search of fewer than 3 trials and of less than 4.889 s in all." in said
     assert "FLOPs" not in said  # where both have a budget, lstm leads
     found, _, page = cells_of([*steady, *wild], tmp_path)
     assert {"FLOPs of search", "seconds of search", "search trials"} <= set(re.findall(r">([a-zA-Z ]+)</text>", page))
