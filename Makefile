@@ -54,7 +54,7 @@ test-all: $(VENV)/.installed-test
 test-faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -v tests/faults --long $(ARGS)
 
-test-cluster: $(VENV)/.installed-test
+test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -v -ra tests/cluster $(ARGS)
 
 test-browser: $(VENV)/.installed-browser
@@ -103,9 +103,10 @@ $(VENV)/bin/python:
 # One stamp for each set of extras: a change of versions installs again.
 $(VENV)/.installed: EXTRAS := [search]
 $(VENV)/.installed-test: EXTRAS := [test]
+$(VENV)/.installed-cluster: EXTRAS := [test,cluster]
 $(VENV)/.installed-browser: EXTRAS := [browser]
 $(VENV)/.installed-dev: EXTRAS := [dev]
-$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-browser $(VENV)/.installed-dev: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed $(addprefix $(VENV)/.installed-,test cluster browser dev): pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	@echo "installing rnnbench$(EXTRAS) with $(TORCH); the first time takes some minutes"
 	@start=$$SECONDS; \
 	sed 's|^torch==.*|$(TORCH)|' constraints.txt > $(VENV)/constraints.txt && \

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.slow
 
 RAY = str(Path(sys.executable).parent / "ray")
 DASHBOARD = 8265
+# Of Ray with ray[default]: the agent's page, and metrics of the host, of the autoscaler and of the dashboard.
+METRICS = (6385, 6386, 6387)
+PAGES = (6384, *METRICS)
 PASSWORD = "correct horse battery"
 NODES = """
 import ray
@@ -27,12 +30,12 @@ print(sorted(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]
 # The status that a request gets, or the name of the error.
 ASK = """
 import base64, json, sys, urllib.error, urllib.request
-address, user = sys.argv[1:]
+address, user, *body = sys.argv[1:]
 headers = {"Content-Type": "application/json"}
 if user:
     headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
 try:
-    with urllib.request.urlopen(urllib.request.Request(address, b'{"name": "from afar"}', headers), timeout=20) as answer:
+    with urllib.request.urlopen(urllib.request.Request(address, body[0].encode() if body else None, headers), timeout=20) as answer:
         print(answer.status)
 except urllib.error.HTTPError as error:
     print(error.code)
@@ -126,6 +129,11 @@ def test_a_ray_takes_in_who_has_its_token_and_nobody_else(
         assert {trial.attempts for trial in ledger.trials("small")} == {1}
     assert nodes() == f"['{head.address}', '{other.address}']\n"
 
+    # Pages ask for the token; metrics, the only exception that the documents name, go to whoever asks.
+    pages = {port: other.run([sys.executable, "-c", ASK, f"http://{head.address}:{port}/metrics", ""], bare) for port in (6382, *PAGES)}
+    said = {port: done.stdout.strip() for port, done in pages.items() if port in head.listening()}
+    assert said == {port: "200" if port in METRICS else "401" for port in said}, said
+
     # What listens is what the documents say, and the dashboard answers its own host.
     for host in hosts:
         open_to_others = {port for port, addresses in host.listening().items() if addresses != {"loopback"}}
@@ -141,7 +149,7 @@ def test_mlflow_answers_its_own_host_alone_unless_it_asks_for_a_password(hosts: 
 
     def ask(host: Host, port: int, user: str) -> str:
         address = f"http://{server.address}:{port}/api/2.0/mlflow/experiments/create"
-        return host.run([sys.executable, "-c", ASK, address, user], env).stdout.strip()
+        return host.run([sys.executable, "-c", ASK, address, user, '{"name": "from afar"}'], env).stdout.strip()
 
     alone = server.spawn([*COMMAND, "ui", "--port", "5000", *common], env, tmp_path / "alone.log")
     wait_for(server, 5000, alone, tmp_path / "alone.log")

@@ -110,8 +110,8 @@ def forecast(
     # Fresh processes: what they hold is what a worker would hold. Side by side: they share the machine as trials would.
     spawning = multiprocessing.get_context("spawn")
     free: SimpleQueue[str | None] = spawning.SimpleQueue()
-    for place in places or [None] * concurrent:
-        free.put(place)
+    for number in range(concurrent):
+        free.put(places[number] if places else None)
     with ProcessPoolExecutor(min(concurrent, total), spawning, _take_place, (free,)) as pool:
         waiting = [(lane, pool.submit(cost_of, jobs)) for lane, of_lane in probes.items() for jobs in of_lane]
         for lane, future in waiting:
