@@ -67,7 +67,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             (place / "sshd.conf").write_text(SSHD_CONFIGURATION.format(address=host.address, folder=tmp_path))
             users = Path("/etc/passwd").read_text().splitlines()
             (place / "passwd").write_text("".join(f"{_at_home(line, place)}\n" for line in users))
-            # Processes of its own, for `ray stop` ends every Ray it sees; a home of its own, a folder where Ray writes, and ray on the path.
+            # Processes of its own, for `ray stop` ends every Ray it sees; a home, a folder where Ray writes, and ray on the path.
             words = f"mkdir -p /tmp/ray && mount --bind {place}/ray /tmp/ray && mount --bind {place}/passwd /etc/passwd"
             words += f" && mount --bind {place}/bin /usr/local/sbin && exec {SSHD} -D -e -f {place}/sshd.conf"
             host.spawn(

@@ -1,6 +1,7 @@
 """What the compose file starts, without containers: its databases on a real PostgreSQL, its MLflow on them, and a sweep of the team's."""
 
 import http.server
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from rnnbench.ledger.store import Ledger
-from tests.cluster.manifests import DEPLOY, read_documents, run
+from tests.cluster.manifests import DEPLOY, ROOT, read_documents, run
 from tests.faults.harness import SMALL, environment
 from tests.faults.harness import run as rnnbench
 
@@ -59,10 +60,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(address: str, password: str, body: bytes | None = None) -> int:
+def ask(address: str, password: str, body: bytes | None = None, user: str = "admin") -> int:
     headers = {"Content-Type": "application/json"}
     if password:
-        headers["Authorization"] = f"Basic {b64encode(f'admin:{password}'.encode()).decode()}"
+        headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
     try:
         with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=20) as answer:
             return int(answer.status)
@@ -131,6 +132,7 @@ def test_the_teams_mlflow_and_ledger_work_together_on_one_postgresql(databases: 
         assert ask(create, "", b'{"name": "a stranger"}') == 401
         assert ask(create, "password1234", b'{"name": "a stranger"}') == 401
         assert ask(create, password, b'{"name": "somebody of ours"}') == 200
+        _colleague_reads_all_and_writes_what_is_theirs(address, password)
         words = ("sweep", "small.yaml", "--executor", "inline", "--db", ledger, "--tracking-uri", address)
         extra = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password}
         rnnbench(tmp_path, *words, extra=extra, tracking=True)
@@ -144,6 +146,25 @@ def test_the_teams_mlflow_and_ledger_work_together_on_one_postgresql(databases: 
     assert list((tmp_path / "artifacts").rglob("report.html"))
     with Ledger.open(ledger) as opened:
         assert {trial.status.value for trial in opened.trials("small")} == {"completed"}
+
+
+def _colleague_reads_all_and_writes_what_is_theirs(address: str, password: str) -> None:
+    """A user made as docs/deployment.md says; experiment 1 is the administrator's, 2 becomes theirs."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    found = re.search(r"-d '(\{.*\})' http://10\.0\.0\.5:5000(/\S+/users/create)", page)
+    assert found is not None
+    kim = json.loads(found[1])
+    assert ask(address + found[2], password, found[1].encode()) == 200
+
+    def as_kim(what: str, body: bytes | None = None) -> int:
+        return ask(f"{address}/api/2.0/mlflow/{what}", kim["password"], body, kim["username"])
+
+    assert as_kim("experiments/get?experiment_id=1") == 200
+    assert as_kim("experiments/update", b'{"experiment_id": "1", "new_name": "mine now"}') == 403
+    assert as_kim("runs/create", b'{"experiment_id": "1"}') == 403
+    assert as_kim("experiments/create", b'{"name": "of kim"}') == 200
+    assert as_kim("runs/create", b'{"experiment_id": "2"}') == 200
+    assert as_kim("users/create", b'{"username": "friend", "password": "one of twelve or more"}') == 403
 
 
 def test_the_ledgers_user_does_not_reach_the_database_of_mlflow(databases: tuple[str, dict[str, str]]) -> None:
