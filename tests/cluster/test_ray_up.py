@@ -147,8 +147,8 @@ def test_the_steps_of_the_deployment_page_from_ray_up_to_ray_down(site: Site) ->
     assert "InvalidAuthToken: Authentication token is missing or incorrect" in stranger.stdout + stranger.stderr
 
     (site.folder / "small.yaml").write_text(SMALL)
-    words = [*COMMAND, "sweep", "small.yaml", "--address", f"{site.head.address}:6379", "--tracking-uri", "none", "--json"]
-    done = ssh(site, site.head, f"cd {site.folder} && RAY_AUTH_MODE=token {shlex.join(words)}", 200)
+    sweep = [*COMMAND, "sweep", "small.yaml", "--address", f"{site.head.address}:6379", "--tracking-uri", "none", "--json"]
+    done = ssh(site, site.head, f"cd {site.folder} && RAY_AUTH_MODE=token {shlex.join(sweep)}", 200)
     assert done.returncode == 0, done.stderr[-3000:]
     check_history(site.folder, "small")
 
