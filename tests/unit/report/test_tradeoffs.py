@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from rnnbench.report.tables import build_comparisons
 from rnnbench.report.tradeoffs import draw_tradeoffs, find_front
@@ -22,7 +23,8 @@ def test_the_front_is_what_no_other_beats() -> None:
         assert list(costs[front]) == sorted(costs[front])
 
 
-def test_seconds_are_compared_on_one_processor_only() -> None:
+@pytest.mark.parametrize("what", ["processor", "device"])
+def test_seconds_are_compared_on_one_processor_and_device_only(what: str) -> None:
     trials = [
         replace(one, outcome={**one.outcome, "num_parameters": 100 * (place + 1), "epochs": 2, "device": "cpu"})
         for place, one in enumerate(searched("gru", [0.5, 0.7, 0.6]))
@@ -32,7 +34,7 @@ def test_seconds_are_compared_on_one_processor_only() -> None:
     assert drawn is not None
     assert "seconds an epoch" in drawn.svg
     assert "gru with 100 weights 0.5; gru with 200 weights 0.7" in drawn.alt
-    trials[0] = replace(trials[0], outcome={**trials[0].outcome, "processor": "another"})
+    trials[0] = replace(trials[0], outcome={**trials[0].outcome, what: "another"})
     (comparison,) = build_comparisons([study(trials)])
     other = draw_tradeoffs(comparison, "x")
     assert other is not None
