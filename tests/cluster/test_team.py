@@ -122,6 +122,7 @@ def test_passwords_reach_the_server_as_they_are_whatever_they_hold(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_teams_mlflow_and_ledger_work_together_on_one_postgresql(databases: tuple[str, dict[str, str]], tmp_path: Path) -> None:
     socket_folder, given = databases
     ledger = f"postgresql://ledger@/ledger?host={quote(socket_folder, safe='')}"
