@@ -125,9 +125,9 @@ def _trials(comparison: Comparison, prefix: str) -> Picture:
             )
         lost = row.counts[Status.DIVERGED]
         if lost:
-            axes.annotate(
-                f"{lost} diverged", (1.0, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8
-            )
+            # Right of the panel: within it thousands of marks may lie below.
+            beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center", "annotation_clip": False}
+            axes.annotate(f"{lost} diverged", (1.01, place), color=GREY, fontsize=8, **beside)
     axes.set_yticks(range(len(comparison.rows)), [row.cell for row in reversed(comparison.rows)])
     axes.set_ylim(-0.5, len(comparison.rows) - 0.3)
     axes.grid(axis="y", visible=False)
