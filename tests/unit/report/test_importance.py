@@ -90,9 +90,9 @@ def test_optuna_finds_the_same_order_and_much_the_same_shares() -> None:
     theirs = evaluators.get_param_importances(peer, evaluator=evaluators.FanovaImportanceEvaluator(seed=0))
     ours = find_importance(row, {LR: "log"})
     assert ours is not None
-    # Its other evaluators measure something else, and agree on what mattered more.
-    for other in (evaluators.PedAnovaImportanceEvaluator(), evaluators.MeanDecreaseImpurityImportanceEvaluator(seed=0)):
-        assert list(evaluators.get_param_importances(peer, evaluator=other)) == list(theirs)
+    # Its evaluator by impurity agrees on what mattered more; PED-ANOVA asks what sets the best tenth apart, which is another question.
+    impurity = evaluators.MeanDecreaseImpurityImportanceEvaluator(seed=0)
+    assert list(evaluators.get_param_importances(peer, evaluator=impurity)) == list(theirs)
     assert [effect.names[0] for effect in ours.main] == list(theirs)
     total = sum(effect.share for effect in ours.main)
     assert {effect.names[0]: effect.share / total for effect in ours.main} == pytest.approx(theirs, abs=0.08)
