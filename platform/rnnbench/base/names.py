@@ -20,6 +20,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(options)}" if 0 < len(options) <= MAX_LISTED else ""
 
 
+def never_ran(sweep: str, known: Iterable[str]) -> str:
+    """An error message about a sweep that is not among those that ran."""
+    return f"no sweep '{printable(sweep)}' has run here{suggest(sweep, known)}"
+
+
 def is_safe(name: str) -> bool:
     """Whether a name can be a file's or folder's name: letters, digits, `.`, `_`, `-`, at most 100, not starting with a dot."""
     return SAFE_NAME.fullmatch(name) is not None

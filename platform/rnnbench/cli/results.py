@@ -201,13 +201,13 @@ def write_sweep_report(ledger: "Ledger", names: list[str], home: "Home", folder:
 
 def _never_ran(ledger: "Ledger", name: str) -> str:
     from rnnbench.base.errors import InputError
-    from rnnbench.base.names import printable, suggest
+    from rnnbench.base.names import never_ran
     from rnnbench.search.find import find_sweep_file
 
     try:
         find_sweep_file(name)
     except InputError:
-        return f"no sweep '{printable(name)}' has run here{suggest(name, [sweep.name for sweep in ledger.list_sweeps()])}"
+        return never_ran(name, [sweep.name for sweep in ledger.list_sweeps()])
     return f"sweep '{name}' has not run yet; run it with: {command()} sweep {name}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rnnbench.base.errors import UnknownSweepError
 from rnnbench.base.filesystem import network_filesystem
-from rnnbench.base.names import printable, suggest
+from rnnbench.base.names import never_ran
 from rnnbench.ledger.plainjson import decode
 from rnnbench.ledger.records import Holder, LaneStanding, LeaseRecord, Status
 from rnnbench.ledger.schema import BUSY_TIMEOUT_S, SCHEMA, VERSION_TABLE
@@ -50,7 +50,7 @@ class Glance:
         for (seconds,) in self._execute("SELECT session_s FROM sweeps WHERE name = :sweep", {"sweep": name}):
             return float(seconds)
         names = [row[0] for row in self._execute("SELECT name FROM sweeps ORDER BY created_at, name", {})]
-        raise UnknownSweepError(f"no sweep '{printable(name)}' has run here{suggest(name, names)}")
+        raise UnknownSweepError(never_ran(name, names))
 
     def leases(self) -> list[LeaseRecord]:
         """Every lease, of each sweep the eldest first."""

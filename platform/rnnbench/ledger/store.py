@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import LeaseLostError, UnknownNameError, UnknownSweepError
-from rnnbench.base.names import printable, suggest
+from rnnbench.base.names import never_ran, printable
 from rnnbench.ledger.database import Database
 from rnnbench.ledger.glance import Glance
 from rnnbench.ledger.histories import History
@@ -286,9 +286,7 @@ class Ledger:
         """
         found = self.find_sweep(name)
         if found is None:
-            raise UnknownSweepError(
-                f"no sweep '{printable(name)}' has run here{suggest(name, [sweep.name for sweep in self.list_sweeps()])}"
-            )
+            raise UnknownSweepError(never_ran(name, [sweep.name for sweep in self.list_sweeps()]))
         return found
 
     def list_sweeps(self) -> list[SweepRecord]:
