@@ -109,9 +109,11 @@ class TrialRecord:
         reused: Another sweep had already finished this key when this sweep was planned.
         best: Best validation value of the task's metric, None before the first finished epoch; `last` the latest epoch's.
         outcome: What the trial reported at its end: `test` metrics where opened, num_parameters, train_s, train_flops (see
-            `trial.flops`), peak_memory_bytes, threads, device, mode, baselines, test_baselines, versions ...; empty before.
-            `peak_memory_of` says whose peak that is: the trial's; its group's, where several trained together; that of the first
-            of its ranks; or its process's, other trials before it included (as where nothing is said).
+            `trial.flops`), latency (of a confirmed trial, see `trial.latency`), peak_memory_bytes, threads, device, mode, baselines,
+            test_baselines, versions ...; empty before.
+            `peak_memory_of` says whose peak that is: the trial's; its group's, where several trained together; the sum over its
+            ranks, or that of the first of them where the others could not be asked; or its process's, other trials before it
+            included (as where nothing is said). Of a diverged trial, or one over its time, what it cost until then.
         error: Traceback of a failed trial, at most 64 kB; `category` says oom, timeout, hang, error or worker_killed.
         failures: Attempts that failed; an interruption is none.
         rung: The epoch at which a scheduler last had it wait, 0 before.
