@@ -39,9 +39,7 @@ def status(
             if as_json:
                 print_json(status_document(glance, name) | {"submissions": submissions})
                 return
-            from rnnbench.cli.live import score_table
-
-            output().print(score_table(_with_values(glance, name)))
+            _print_status(name, _with_values(glance, name))
             for worker in list_workers(glance, name):
                 words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
                 output().print(words, markup=False, soft_wrap=True)
@@ -230,13 +228,29 @@ def _with_values(glance: "Glance", name: str) -> "list[LaneStanding]":
     return [replace(lane, values=tuple(values.get(lane.lane, ()))) for lane in lanes]
 
 
+def _print_status(name: str, lanes: "list[LaneStanding]") -> None:
+    from rnnbench.cli.columns import show as show_columns
+    from rnnbench.cli.live import say_standing, score_table
+    from rnnbench.ledger.records import Status
+    from rnnbench.sweep.scoreboard import find_left
+
+    console = output()
+    # As many run at once as do now; where none does, nothing will end.
+    running = sum(lane.counts[Status.RUNNING] for lane in lanes)
+    left = find_left(lanes, running) if running else None
+    show_columns(console, score_table(lanes, left))
+    if any(lane.is_open for lane in lanes):
+        console.print(say_standing(name, lanes, left), markup=False, soft_wrap=True)
+
+
 def _print_sweep(text: str, lanes: "list[LaneStanding]", hint: str) -> None:
+    from rnnbench.cli.columns import show as show_columns
     from rnnbench.cli.live import score_table
 
     console = output()
     console.print(text.rstrip(), markup=False)
     console.print()
-    console.print(score_table(lanes))
+    show_columns(console, score_table(lanes))
     console.print(f"\none trial: {hint}", markup=False, soft_wrap=True)
 
 

@@ -69,6 +69,7 @@ class LaneStanding:
     Attributes:
         best: Of those of the search stage that did not end badly.
         values: Best values of the search trials that have completed, in no order.
+        timed: How many trials have ended here after so many seconds together; those of other sweeps are not among them.
     """
 
     task: str
@@ -78,6 +79,7 @@ class LaneStanding:
     best: float | None
     best_key: str | None
     values: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    timed: tuple[int, float] = field(default=(0, 0.0), repr=False, compare=False)
 
     @property
     def lane(self) -> Lane:
@@ -95,9 +97,14 @@ class LaneStanding:
         return done_of(self.counts)
 
     @property
+    def num_open(self) -> int:
+        """Trials that have still to end, in whatever way."""
+        return sum(number for status, number in self.counts.items() if status not in FINAL)
+
+    @property
     def is_open(self) -> bool:
-        """Whether a trial has still to end, in whatever way."""
-        return any(number for status, number in self.counts.items() if status not in FINAL)
+        """Whether there are any."""
+        return self.num_open > 0
 
 
 @dataclass(frozen=True)

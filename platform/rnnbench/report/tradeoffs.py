@@ -78,7 +78,7 @@ def _winners(axes: Axes, comparison: Comparison, rows: Sequence[Summary], sign: 
     mark_log(axes, narrow=True)
     points = [(sign * mean, -cost, -_weights(row.winner[0])) for row, mean, cost in zip(rows, means, costs, strict=True)]
     best = [rows[place].cell for place in find_unbeaten(points)]
-    return f"in value, weights and that time together no other winner beats {listed(best)};"
+    return f"on the Pareto front of value, weights and that time together: {listed(best)};"
 
 
 def _panel(axes: Axes, rows: Sequence[Summary], sign: float, cost: Callable[[TrialRecord], float]) -> list[TrialRecord]:

@@ -49,12 +49,12 @@ def test_winners_are_compared_by_the_time_they_take_to_answer_too() -> None:
     drawn = draw_tradeoffs(comparison, "x")
     assert drawn is not None
     assert "ms to answer one sequence" in drawn.svg
-    assert "no other winner beats lstm and gru;" in drawn.caption
+    assert "time together: lstm and gru;" in drawn.caption
     # With fewer weights than any other, the worst is unbeaten too.
     (comparison,) = build_comparisons([study([*gru, *lstm, *answering("elman", [0.7, 0.72], 3.0, 100)])])
     drawn = draw_tradeoffs(comparison, "x")
     assert drawn is not None
-    assert "no other winner beats lstm, gru and elman;" in drawn.caption
+    assert "time together: lstm, gru and elman;" in drawn.caption
 
 
 def test_what_was_measured_on_two_machines_or_of_some_seeds_alone_is_not_compared() -> None:
