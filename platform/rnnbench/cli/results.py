@@ -83,7 +83,8 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
 
     Example: rnnbench list
     """
-    from rich.table import Table
+    from rnnbench.cli.columns import Column, Columns
+    from rnnbench.cli.columns import show as show_columns
 
     with open_ledger(home_at(home), db) as ledger:
         sweeps = ledger.list_sweeps()
@@ -92,15 +93,18 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
     if as_json:
         print_json(documents)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("sweep", "status", "trials", "best", "created"):
-        table.add_column(title)
-    for document in documents:
-        best = document["best"]
-        shown = f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-"
-        done = sum(document[status] for status in ("completed", "diverged", "failed"))
-        table.add_row(document["sweep"], document["status"], f"{done}/{document['planned']}", shown, document["created_at"][:16])
-    output().print(table)
+    bests = [document["best"] for document in documents]
+    done = [sum(document[status] for status in ("completed", "diverged", "failed")) for document in documents]
+    trials = [f"{number}/{document['planned']}" for number, document in zip(done, documents, strict=True)]
+    shown = [f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-" for best in bests]
+    columns = [
+        Column("sweep", [document["sweep"] for document in documents], left=True),
+        Column("status", [document["status"] for document in documents], rank=1, left=True),
+        Column("trials", trials, rank=2, left=True),
+        Column("best", shown, rank=3, left=True),
+        Column("created", [document["created_at"][:16] for document in documents], rank=4, left=True),
+    ]
+    show_columns(output(), Columns(columns))
 
 
 def show(

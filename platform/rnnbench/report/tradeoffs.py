@@ -48,11 +48,13 @@ def draw_tradeoffs(comparison: Comparison, prefix: str) -> Picture | None:
         figure = Figure(figsize=(7.2, 3.3), layout="constrained")
         panels = list(figure.subplots(1, sized + timed + bool(winners), sharey=True, squeeze=False)[0])
         panels[0].set_ylabel(f"validation {axis_title(comparison.task.metric)}")
-        caption, alt = f"Best validation {title} of every completed trial against what it costs; ", ""
+        caption = f"Best validation {title} of every completed trial against what it costs; "
+        alt: list[str] = []
         if sized:
             front = _panel(panels[0], rows, sign, _weights)
             panels.pop(0).set_xlabel("weights")
-            alt = "; ".join(f"{trial.cell} with {_weights(trial):.0f} weights {value(trial):.4g}" for trial in front)
+            said = "; ".join(f"{trial.cell} with {_weights(trial):.0f} weights {value(trial):.4g}" for trial in front)
+            alt.append(f"the front by weights: {said}")
         if timed:
             _panel(panels[0], rows, sign, _epoch_s)
             panels.pop(0).set_xlabel("seconds of training an epoch")
@@ -60,10 +62,10 @@ def draw_tradeoffs(comparison: Comparison, prefix: str) -> Picture | None:
             said = _winners(panels[0], comparison, winners, sign)
             panels[0].set_xlabel("ms to answer one sequence")
             caption += f"hollow, every seed of each winner against the time it takes to answer; {said} "
-            alt += "; ".join(f"{row.cell} answers in {comparison.latencies[row.cell].one_ms:.4g} ms" for row in winners)
+            alt.append(", ".join(f"{row.cell} answers in {comparison.latencies[row.cell].one_ms:.4g} ms" for row in winners))
         name_cells(figure, [row.cell for row in rows])
         caption += "the line joins those that no other beats on both."
-        return draw(figure, f"{prefix}-tradeoffs", caption, f"the front by weights: {alt}")
+        return draw(figure, f"{prefix}-tradeoffs", caption, "; ".join(alt))
 
 
 def _winners(axes: Axes, comparison: Comparison, rows: Sequence[Summary], sign: float) -> str:

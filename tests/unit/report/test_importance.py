@@ -226,6 +226,11 @@ def test_the_report_says_what_mattered_or_why_it_cannot(tmp_path: Path) -> None:
     assert share in page
     assert share in files.markdown.read_text()
     assert "Not for lstm: 2 completed trials, 20 are needed" in page
+    pair = told["gru"]["pairs"][0]
+    words = f"{' with '.join(pair['names'])} {100 * pair['share']:.0f} %"
+    assert words in page
+    assert words in files.markdown.read_text()
+    assert " with ".join(pair["names"]).replace("_", r"\_") in files.latex.read_text()
     assert {"sequential_digits-digits-importance", "sequential_digits-digits-marginals"} <= {path.stem for path in files.figures}
 
 
