@@ -21,7 +21,8 @@ from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.extract import extract, restore
 from rnnbench.ledger.records import Status
 from rnnbench.ledger.store import Ledger
-from rnnbench.report.importance import Importance, find_importance, find_scales
+from rnnbench.report.axes import find_scales
+from rnnbench.report.importance import Importance, find_importance
 from rnnbench.report.pages import write_report
 from rnnbench.report.published import find_published
 from rnnbench.report.study import Study

@@ -23,6 +23,7 @@ from common import RNNBENCH, machine
 from passing import PassesOn
 
 from rnnbench.base.home import Home
+from rnnbench.cli.services import MLFLOW_ENVIRONMENT
 from rnnbench.ledger.store import Ledger
 
 SWEEP = """
@@ -75,7 +76,7 @@ def start_mlflow(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     words = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     words += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
     quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environ = {**os.environ, **MLFLOW_ENVIRONMENT}
     server = subprocess.Popen([sys.executable, "-m", *words], env=environ, **quiet)  # type: ignore[call-overload]
     address = f"http://127.0.0.1:{port}"
     for _ in range(600):

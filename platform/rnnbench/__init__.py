@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load", "open"]
 
 
-def load(place: str | Path, home: str | Path | None = None, *, run_own_cell: bool = False) -> "Trained":
+def load(place: str | Path, trial: str | None = None, *, home: str | Path | None = None, run_own_cell: bool = False) -> "Trained":
     """A trained model, ready to be asked: `rnnbench.load("lm").ask("To be", length=100).text`.
 
     Args:
         place: `SWEEP` (its best confirmed model), `SWEEP/TRIAL`, or a folder that `rnnbench export` wrote.
+        trial: Which one of a sweep, by the start of its key: `rnnbench.load("lm", "3fa21c07")`.
         home: Results folder of the sweep (default: $RNNBENCH_HOME, else ./runs).
         run_own_cell: Whether an exported cell of its author's own may run: it is code.
     Raises:
@@ -24,7 +25,7 @@ def load(place: str | Path, home: str | Path | None = None, *, run_own_cell: boo
     """
     from rnnbench.sweep.models import load_model
 
-    return load_model(place, home, run_own_cell=run_own_cell)
+    return load_model(place if trial is None else f"{place}/{trial}", home, run_own_cell=run_own_cell)
 
 
 def open(home: str | Path | None = None, db: str | None = None) -> "Results":  # noqa: A001 - rnnbench.open reads as what it does

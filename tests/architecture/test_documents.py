@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import rnnbench
 from rnnbench.cells.table import list_cells
 from rnnbench.cli.app import app
 from rnnbench.search.domains import KINDS
@@ -28,6 +29,11 @@ def test_every_data_set_is_in_the_readme() -> None:
     for task in list_tasks():
         for name in task.data:
             assert f"`{name}`" in README or name in README, name
+
+
+def test_everything_that_a_program_may_build_on_is_in_the_guide() -> None:
+    for name in rnnbench.__all__:
+        assert name == "__version__" or f"`rnnbench.{name}`" in GUIDE, name
 
 
 def test_every_command_is_documented() -> None:

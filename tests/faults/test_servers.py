@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.base.errors import InputError
+from rnnbench.cli.services import MLFLOW_ENVIRONMENT
 from rnnbench.ledger.records import Status
 from rnnbench.sweep import ray_executor
 from tests.faults import harness
@@ -64,7 +65,7 @@ def mlflow_server(folder: Path, port: int, artifacts: str = "--default-artifact-
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
     command += [artifacts, str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     process = subprocess.Popen(
-        command, cwd=folder, env=environment({"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}),
+        command, cwd=folder, env=environment(MLFLOW_ENVIRONMENT),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

@@ -74,6 +74,7 @@ def test_the_best_model_comes_from_mlflow_as_it_was_trained(folder: Path, tmp_pa
     with Ledger.open(Home(folder / "runs").ledger_url) as ledger:
         winner = find_winner(ledger, "letters")
     trained = rnnbench.load(f"letters/{winner.key}", home=folder / "runs")
+    assert rnnbench.load("letters", winner.key[:10], home=folder / "runs").ask(WORDS, top=2) == trained.ask(WORDS, top=2)
     assert rnnbench.load(model).ask(WORDS, top=2) == trained.ask(WORDS, top=2)
     own = tmp_path / "exported" / model.name
     run(folder, "export", "letters", str(own))

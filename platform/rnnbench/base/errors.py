@@ -10,14 +10,17 @@ RnnbenchError            1  anything we raise on purpose
 |   +-- PlanChangedError 2  the same sweep name with a different plan
 |   +-- SweepHeldError   2  another process runs this sweep
 +-- CheckpointError      1  a checkpoint that cannot be used; the trial falls back
-+-- TrialDiverged        1  a loss, gradient or metric that is not finite
-+-- TrialTimeout         1  a trial that reached its time limit
++-- TrialLost            1  a trial that ended without a result
+|   +-- TrialDiverged    1  a loss, gradient or metric that is not finite
+|   +-- TrialTimeout     1  a trial that reached its time limit
 +-- TrialInterrupted     1  a trial that was asked to stop; it goes on later
 +-- RanksLostError       1  a process that trained a part of each batch died or failed
 +-- DiskFullError        1  no room for a database, checkpoint or log; the sweep stops and can be resumed
 +-- TrackingError        1  the tracking server does not take what it is told
 +-- LeaseLostError       1  another process has taken the sweep over
 """
+
+from typing import Any
 
 
 class RnnbenchError(Exception):
@@ -78,11 +81,19 @@ class CheckpointError(RnnbenchError):
     """A checkpoint is missing, damaged or not ours."""
 
 
-class TrialDiverged(RnnbenchError):
+class TrialLost(RnnbenchError):
+    """A trial ended without a result; `outcome` is what is known of it all the same."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.outcome: dict[str, Any] = {}
+
+
+class TrialDiverged(TrialLost):
     """A loss, gradient norm or metric became NaN or infinite."""
 
 
-class TrialTimeout(RnnbenchError):
+class TrialTimeout(TrialLost):
     """A trial reached its `max_seconds`."""
 
 

@@ -1,6 +1,7 @@
 """The `rnnbench` command: its groups, and the border where every error becomes one line or a traceback."""
 
 import gc
+import io
 import sys
 
 import typer
@@ -44,6 +45,10 @@ def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error, ours is a traceback (exit 1)."""
     # What a command imports is never garbage: looking for it at every step costs a tenth of `status`.
     gc.set_threshold(50_000)
+    for stream in (sys.stdout, sys.stderr):
+        # A letter that a terminal cannot show is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except RnnbenchError as error:

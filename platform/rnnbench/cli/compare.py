@@ -10,6 +10,7 @@ from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rnnbench.cli.columns import Columns
     from rnnbench.ledger.records import TrialRecord
     from rnnbench.ledger.store import Ledger
     from rnnbench.report.tables import Comparison, Summary
@@ -85,6 +86,7 @@ def best(
 
 
 def _compare_sweeps(ledger: "Ledger", names: "Sequence[str]", *, as_json: bool) -> None:
+    from rnnbench.cli.columns import show
     from rnnbench.report.study import Study
     from rnnbench.report.tables import build_comparisons
     from rnnbench.report.words import answer
@@ -98,7 +100,7 @@ def _compare_sweeps(ledger: "Ledger", names: "Sequence[str]", *, as_json: bool) 
         if place:
             console.print()
         console.print(f"{comparison.task.title}, {comparison.about}", markup=False, style="bold")
-        console.print(_cell_table(comparison))
+        show(console, _cell_table(comparison))
         console.print(" ".join(answer(comparison)), markup=False)
 
 
@@ -128,32 +130,31 @@ def _facts(comparison: "Comparison", row: "Summary") -> dict[str, Any]:
     }
 
 
-def _cell_table(comparison: "Comparison") -> Any:
-    from rich.table import Table
-
+def _cell_table(comparison: "Comparison") -> "Columns":
+    from rnnbench.cli.columns import Column, Columns
     from rnnbench.report.words import number
 
-    metric = comparison.task.metric
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("cell", "trials", f"best {metric.name}", "test", "95 %", "seeds", "behind", "p", "weights", "s a trial"):
-        table.add_column(title, justify="left" if title == "cell" else "right", no_wrap=True)
-    for row in comparison.rows:
-        one = _facts(comparison, row)
-        interval = f"{number(one['low'])} to {number(one['high'])}" if one["low"] is not None else "-"
-        shown = [number(one[name]) for name in ("behind", "p_holm")]
-        weights = "-" if one["parameters"] is None else str(one["parameters"])
-        table.add_row(
-            row.cell,
-            str(one["trials"]),
-            number(one["best"]),
-            number(one["test"]),
-            interval,
-            str(one["seeds"]),
-            *shown,
-            weights,
-            number(one["seconds"]),
-        )
-    return table
+    facts = [_facts(comparison, row) for row in comparison.rows]
+
+    def numbers(name: str) -> list[str]:
+        return [number(one[name]) for one in facts]
+
+    intervals = ["-" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}" for one in facts]
+    weights = ["-" if one["parameters"] is None else str(one["parameters"]) for one in facts]
+    return Columns(
+        [
+            Column("cell", [one["cell"] for one in facts], left=True),
+            Column("trials", [str(one["trials"]) for one in facts], rank=3),
+            Column(f"best {comparison.task.metric.name}", numbers("best"), rank=4 if comparison.tested else 0),
+            Column("test", numbers("test")),
+            Column("95 %", intervals, rank=1),
+            Column("seeds", [str(one["seeds"]) for one in facts], rank=6),
+            Column("behind", numbers("behind"), rank=2),
+            Column("p", numbers("p_holm"), rank=2),
+            Column("weights", weights, rank=5),
+            Column("s a trial", numbers("seconds"), rank=7),
+        ]
+    )
 
 
 def _compare_trials(targets: "Sequence[str]", trials: "Sequence[TrialRecord]", *, as_json: bool) -> None:

@@ -91,7 +91,7 @@ def check_tracking(uri: str) -> Check:
     request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1")  # noqa: S310 - http or https
     try:
         with urllib.request.urlopen(request, timeout=5):  # noqa: S310
-            return "tracking server", False, f"{uri} answers without a password: rnnbench ui --auth, or mlflow server --app-name basic-auth"
+            return "tracking server", False, f"{uri} answers without a password; with one: rnnbench ui --auth, or deploy/compose"
     except urllib.error.HTTPError as error:
         return "tracking server", error.code in (401, 403), f"{uri} answers {error.code} to strangers"
     except (OSError, ValueError) as error:

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
+from rnnbench.cli.columns import Column, Columns, fit, show
 from rnnbench.cli.live import seconds
 from rnnbench.cli.options import output, print_json
 from rnnbench.sweep.forecast import Forecast
 from rnnbench.sweep.planned import Planned
 from rnnbench.task.catalogue import tell_apart
 from rnnbench.trial.spec import Lane, TrialSpec
-
-_ANY_WIDTH = 100_000
 
 
 def print_plan(planned: Planned, as_json: bool, forecast: Forecast | None = None) -> None:
@@ -75,16 +74,20 @@ def size(value: float) -> str:
 def _print_trials(planned: Planned) -> None:
     names = sorted({name for spec in planned.specs for name in spec.parameters})
     searched = [name for name in names if _is_searched(name, planned.specs)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    titles = tell_apart((spec.task, spec.data) for spec in planned.specs)
-    for title in ("#", "trial", "task", "cell", *(name.split(".", 1)[1] for name in searched)):
-        table.add_column(title, no_wrap=True, min_width=max(map(len, titles.values())) if title == "task" else None)
-    for number, spec in enumerate(planned.specs):
-        values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for name in searched]
-        table.add_row(str(number), spec.key()[:8], titles[spec.task, spec.data], spec.cell, *values)
+    specs, titles = planned.specs, tell_apart((spec.task, spec.data) for spec in planned.specs)
+    columns = [
+        Column("#", [str(number) for number in range(len(specs))], rank=8, left=True),
+        Column("trial", [spec.key()[:8] for spec in specs], left=True),
+        Column("task", [titles[spec.task, spec.data] for spec in specs], rank=9 if len(titles) == 1 else 0, left=True),
+        Column("cell", [spec.cell for spec in specs], left=True),
+    ]
+    for name in searched:
+        values = ["-" if spec.parameters.get(name) is None else _show(spec.parameters[name]) for spec in specs]
+        columns.append(Column(name.split(".", 1)[1], values, rank=1, left=True))
     console = output()
-    # A file and a pipe take lines of any length; a terminal's table is cut to its width.
-    console.print(table, width=None if console.is_terminal else _ANY_WIDTH, crop=console.is_terminal)
+    show(console, Columns(columns))
+    if hidden := [column.title for column in columns[4:] if console.is_terminal and column not in fit(columns, console.width)]:
+        console.print(f"no room here for {', '.join(hidden)}: a wider terminal or a pipe shows them", markup=False)
     console.print(f"{len(planned.specs)} trials of at most {planned.sweep.budget.max_epochs} epochs{_after(planned)}; nothing was started")
 
 

@@ -39,9 +39,7 @@ def status(
             if as_json:
                 print_json(status_document(glance, name) | {"submissions": submissions})
                 return
-            from rnnbench.cli.live import score_table
-
-            output().print(score_table(_with_values(glance, name)))
+            _print_status(name, _with_values(glance, name))
             for worker in list_workers(glance, name):
                 words = f"pid {worker['pid']} on {worker['host']} since {worker['since'][:19]} UTC: {worker['running']} running"
                 output().print(words, markup=False, soft_wrap=True)
@@ -85,7 +83,8 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
 
     Example: rnnbench list
     """
-    from rich.table import Table
+    from rnnbench.cli.columns import Column, Columns
+    from rnnbench.cli.columns import show as show_columns
 
     with open_ledger(home_at(home), db) as ledger:
         sweeps = ledger.list_sweeps()
@@ -94,15 +93,18 @@ def list_sweeps(home: HomeOption = None, db: DbOption = None, as_json: JsonOptio
     if as_json:
         print_json(documents)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("sweep", "status", "trials", "best", "created"):
-        table.add_column(title)
-    for document in documents:
-        best = document["best"]
-        shown = f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-"
-        done = sum(document[status] for status in ("completed", "diverged", "failed"))
-        table.add_row(document["sweep"], document["status"], f"{done}/{document['planned']}", shown, document["created_at"][:16])
-    output().print(table)
+    bests = [document["best"] for document in documents]
+    done = [sum(document[status] for status in ("completed", "diverged", "failed")) for document in documents]
+    trials = [f"{number}/{document['planned']}" for number, document in zip(done, documents, strict=True)]
+    shown = [f"{best['metric']} {best['value']:.4g} ({best['trial'][:8]})" if best else "-" for best in bests]
+    columns = [
+        Column("sweep", [document["sweep"] for document in documents], left=True),
+        Column("status", [document["status"] for document in documents], rank=1, left=True),
+        Column("trials", trials, rank=2, left=True),
+        Column("best", shown, rank=3, left=True),
+        Column("created", [document["created_at"][:16] for document in documents], rank=4, left=True),
+    ]
+    show_columns(output(), Columns(columns))
 
 
 def show(
@@ -230,13 +232,29 @@ def _with_values(glance: "Glance", name: str) -> "list[LaneStanding]":
     return [replace(lane, values=tuple(values.get(lane.lane, ()))) for lane in lanes]
 
 
+def _print_status(name: str, lanes: "list[LaneStanding]") -> None:
+    from rnnbench.cli.columns import show as show_columns
+    from rnnbench.cli.live import say_standing, score_table
+    from rnnbench.ledger.records import Status
+    from rnnbench.sweep.scoreboard import find_left
+
+    console = output()
+    # As many run at once as do now; where none does, nothing will end.
+    running = sum(lane.counts[Status.RUNNING] for lane in lanes)
+    left = find_left(lanes, running) if running else None
+    show_columns(console, score_table(lanes, left))
+    if any(lane.is_open for lane in lanes):
+        console.print(say_standing(name, lanes, left), markup=False, soft_wrap=True)
+
+
 def _print_sweep(text: str, lanes: "list[LaneStanding]", hint: str) -> None:
+    from rnnbench.cli.columns import show as show_columns
     from rnnbench.cli.live import score_table
 
     console = output()
     console.print(text.rstrip(), markup=False)
     console.print()
-    console.print(score_table(lanes))
+    show_columns(console, score_table(lanes))
     console.print(f"\none trial: {hint}", markup=False, soft_wrap=True)
 
 

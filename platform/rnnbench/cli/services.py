@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rnnbench.base.home import Home
 
 LOOPBACK = "127.0.0.1"
-_MLFLOW_ENVIRONMENT = {
+# What every MLflow server of ours runs with; the files in deploy/ say it again.
+MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -60,7 +61,7 @@ def ui(
     command += ["--allowed-hosts", f"{LOOPBACK}:{chosen},localhost:{chosen}"] if host == LOOPBACK else []
     sys.stderr.flush()
     # The server takes this process's place, so a signal to it ends the server and nothing is left behind.
-    os.execve(sys.executable, command, {**os.environ, **_MLFLOW_ENVIRONMENT, **extra})  # noqa: S606 - no shell, and our own arguments
+    os.execve(sys.executable, command, {**os.environ, **MLFLOW_ENVIRONMENT, **extra})  # noqa: S606 - no shell, and our own arguments
 
 
 def _route(place: "Home", uri: str, sweep: str) -> str:

@@ -273,6 +273,7 @@ def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
 
 
 def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:
+    from rnnbench.cli.columns import show
     from rnnbench.cli.live import score_table, seconds
     from rnnbench.cli.results import read_standings, status_document
     from rnnbench.ledger.records import Status
@@ -286,7 +287,7 @@ def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | No
         print_json(document)
     else:
         console = output()
-        console.print(score_table(lanes))
+        show(console, score_table(lanes))
         _print_failures(console, ledger, name, place.home)
         for words_of_one in report.answers if report else ():
             console.print(f"\n{words_of_one}", markup=False)

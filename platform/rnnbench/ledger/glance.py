@@ -16,7 +16,7 @@ from rnnbench.base.errors import UnknownSweepError
 from rnnbench.base.filesystem import network_filesystem
 from rnnbench.base.names import never_ran
 from rnnbench.ledger.plainjson import decode
-from rnnbench.ledger.records import Holder, LaneStanding, LeaseRecord, Status
+from rnnbench.ledger.records import FINAL, Holder, LaneStanding, LeaseRecord, Status
 from rnnbench.ledger.schema import BUSY_TIMEOUT_S, SCHEMA, VERSION_TABLE
 from rnnbench.trial.spec import Lane, TrialSpec
 
@@ -70,11 +70,15 @@ class Glance:
         counts: dict[Lane, Counter[Status]] = {}
         first: dict[Lane, int] = {}
         best: dict[Lane, float] = {}
-        for task, data, cell, stage, status, holder, number, place, low, high in self._counted(name):
+        timed: dict[Lane, tuple[int, float]] = {}
+        for task, data, cell, stage, status, holder, number, place, low, high, ended, seconds in self._counted(name):
             lane = task, data, cell
             is_left = status == Status.RUNNING and holder not in live
             counts.setdefault(lane, Counter())[Status.INTERRUPTED if is_left else Status(status)] += number
             first[lane] = min(place, first.get(lane, place))
+            if status in FINAL and ended:
+                before = timed.get(lane, (0, 0.0))
+                timed[lane] = before[0] + ended, before[1] + seconds
             if low is not None and high is not None and stage == "search" and status not in _ENDED_BADLY:
                 best[lane] = max(high, best.get(lane, high)) if maximized(task) else min(low, best.get(lane, low))
         replicates = self._replicates(name)
@@ -83,7 +87,10 @@ class Glance:
             counts.setdefault(lane, Counter())[Status.PENDING] += slots * replicates
             first[lane] = min(place, first.get(lane, place))
         keys = {lane: self._first_with(name, lane, value) for lane, value in best.items()}
-        return [LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane)) for lane in sorted(counts, key=first.__getitem__)]
+        return [
+            LaneStanding(*lane, counts[lane], best.get(lane), keys.get(lane), timed=timed.get(lane, (0, 0.0)))
+            for lane in sorted(counts, key=first.__getitem__)
+        ]
 
     def values(self, name: str) -> dict[Lane, list[float]]:
         """Best values of a sweep's completed search trials, by task, data set and cell."""
@@ -109,11 +116,13 @@ class Glance:
         return next((_plain(settings).get("replicates", 1) for (settings,) in rows), 1)
 
     def _counted(self, name: str) -> Iterable[Any]:
-        """Trials by task, data set, cell, stage, status and who runs them."""
+        """Trials by task, data set, cell, stage, status and who runs them, and what those took that this sweep ran."""
         return self._execute(
             f"""SELECT {self._task}, {self._data}, {self._cell}, {self._stage}, trials.status,
                 CASE WHEN trials.status = 'running' THEN trials.holder END,
-                count(*), min(planned.position), min(trials.best), max(trials.best) {_TRIALS} GROUP BY 1, 2, 3, 4, 5, 6""",
+                count(*), min(planned.position), min(trials.best), max(trials.best),
+                sum(CASE WHEN planned.reused OR trials.wall_s IS NULL THEN 0 ELSE 1 END),
+                sum(CASE WHEN planned.reused THEN 0 ELSE trials.wall_s END) {_TRIALS} GROUP BY 1, 2, 3, 4, 5, 6""",
             {"sweep": name},
         )
 

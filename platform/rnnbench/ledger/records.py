@@ -69,6 +69,7 @@ class LaneStanding:
     Attributes:
         best: Of those of the search stage that did not end badly.
         values: Best values of the search trials that have completed, in no order.
+        timed: How many trials have ended here after so many seconds together; those of other sweeps are not among them.
     """
 
     task: str
@@ -78,6 +79,7 @@ class LaneStanding:
     best: float | None
     best_key: str | None
     values: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    timed: tuple[int, float] = field(default=(0, 0.0), repr=False, compare=False)
 
     @property
     def lane(self) -> Lane:
@@ -95,9 +97,14 @@ class LaneStanding:
         return done_of(self.counts)
 
     @property
+    def num_open(self) -> int:
+        """Trials that have still to end, in whatever way."""
+        return sum(number for status, number in self.counts.items() if status not in FINAL)
+
+    @property
     def is_open(self) -> bool:
-        """Whether a trial has still to end, in whatever way."""
-        return any(number for status, number in self.counts.items() if status not in FINAL)
+        """Whether there are any."""
+        return self.num_open > 0
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,11 @@ class TrialRecord:
         reused: Another sweep had already finished this key when this sweep was planned.
         best: Best validation value of the task's metric, None before the first finished epoch; `last` the latest epoch's.
         outcome: What the trial reported at its end: `test` metrics where opened, num_parameters, train_s, train_flops (see
-            `trial.flops`), peak_memory_bytes, threads, device, mode, baselines, test_baselines, versions ...; empty before.
-            `peak_memory_of` says whose peak that is: the trial's; its group's, where several trained together; that of the first
-            of its ranks; or its process's, other trials before it included (as where nothing is said).
+            `trial.flops`), latency (of a confirmed trial, see `trial.latency`), peak_memory_bytes, threads, device, mode, baselines,
+            test_baselines, versions ...; empty before.
+            `peak_memory_of` says whose peak that is: the trial's; its group's, where several trained together; the sum over its
+            ranks, or that of the first of them where the others could not be asked; or its process's, other trials before it
+            included (as where nothing is said). Of a diverged trial, or one over its time, what it cost until then.
         error: Traceback of a failed trial, at most 64 kB; `category` says oom, timeout, hang, error or worker_killed.
         failures: Attempts that failed; an interruption is none.
         rung: The epoch at which a scheduler last had it wait, 0 before.

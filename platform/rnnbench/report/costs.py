@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnnbench.ledger.records import TrialRecord
 
@@ -11,7 +11,11 @@ Cost = Callable[[TrialRecord], float | None]
 
 @dataclass(frozen=True)
 class Memory:
-    """The median of trials' peaks of memory, in bytes; `at_most` where some shared their process with others, which is counted in."""
+    """The median of trials' peaks of memory, in bytes.
+
+    Attributes:
+        at_most: Some shared their process with others, which is counted in, or are sums over processes with a peak each.
+    """
 
     size_bytes: float
     at_most: bool
@@ -40,6 +44,34 @@ def flops_of(trial: TrialRecord) -> float | None:
     """FLOPs of its training, see `trial.flops`; None for one that an earlier version ran."""
     flops = trial.outcome.get("train_flops")
     return float(flops) if isinstance(flops, int | float) else None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of a sequence, see `trial.latency`: medians over trials.
+
+    Attributes:
+        one_ms, batch_ms: One at a time, and in batches of `batch`.
+        steps: Of a sequence.
+    """
+
+    one_ms: float
+    batch_ms: float
+    batch: int
+    steps: int
+    machine: str
+
+
+def find_latency(trials: Sequence[TrialRecord]) -> Latency | None:
+    """Of a winner's seeds; None where one was not measured, or elsewhere than the others."""
+    found = [trial.outcome.get("latency") for trial in trials]
+    # It is the processor's, wherever the trial has trained.
+    machines = {machine_of(replace(trial, outcome={**trial.outcome, "device": "cpu"})) for trial in trials}
+    if not found or None in found or len(machines) > 1:
+        return None
+    one_ms, batch_ms = (statistics.median(float(one[name]) for one in found if one) for name in ("one_ms", "batch_ms"))
+    first = found[0] or {}
+    return Latency(one_ms, batch_ms, int(first["batch"]), int(first["steps"]), *machines)
 
 
 def find_costs(trials: Sequence[TrialRecord], cost: Cost) -> list[float]:

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rnnbench.report.axes import Scale
 from rnnbench.report.divergence import Spot, Spots
-from rnnbench.report.importance import RATE, Scale
+from rnnbench.report.importance import RATE
 from rnnbench.report.style import (
     COLOURS,
     FACETS_IN_A_ROW,

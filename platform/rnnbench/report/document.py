@@ -142,6 +142,7 @@ def _cell(row: Summary, comparison: Comparison) -> dict[str, Any]:
         "median_flops": row.flops(),
         "median_memory": asdict(memory) if (memory := row.memory()) else None,
         "median_gpu_memory": asdict(memory) if (memory := row.gpu_memory()) else None,
+        "latency": asdict(latency) if (latency := comparison.latencies.get(row.cell)) else None,
         "beating": _beating(row, comparison),
         "top": [
             _scored(trial) | {"parameters": dict(trial.spec.parameters), "unsolved": trial.key in comparison.unsolved}

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import Across
+from rnnbench.report.axes import Scale
 from rnnbench.report.baseline_line import mark_baseline
 from rnnbench.report.budget_figure import draw_budgets
 from rnnbench.report.curve_figure import draw_curves
@@ -17,7 +18,6 @@ from rnnbench.report.divergence_map import draw_divergence
 from rnnbench.report.examined import draw_confusion
 from rnnbench.report.findings import Findings
 from rnnbench.report.flow import draw_flow
-from rnnbench.report.importance import Scale
 from rnnbench.report.importance_figures import draw_importance
 from rnnbench.report.parallel import draw_parallel
 from rnnbench.report.slices import draw_slices

@@ -13,8 +13,8 @@ def trial_frame(trials: Iterable[TrialRecord], sweep: str | None = None) -> pd.D
 
     Columns: `sweep` (where given), `trial` (its key), `group` (equal for configurations that differ in nothing but the seed), `stage`
     (search or confirm), `task`, `data`, `cell`, `seed`, `draw`, `replicate`, `status`, `best` (validation value of the task's metric) and
-    `best_epoch`, `seconds`, what its outcome says (`epochs`, `num_parameters` ...), `validation.NAME` and `test.NAME` for every metric,
-    and every parameter by its full name.
+    `best_epoch`, `seconds`, what its outcome says (`epochs`, `num_parameters` ...), `latency.NAME` of confirmed trials (`one_ms`,
+    `batch_ms` ...), `validation.NAME` and `test.NAME` for every metric, and every parameter by its full name.
     """
     rows = list(trial_rows(trials, sweep))
     return pd.DataFrame(rows, columns=columns_of(rows))

@@ -16,13 +16,15 @@ from rnnbench.ledger.records import TrialRecord
 from rnnbench.report import latex
 from rnnbench.report.across import LEAST_PAIRS, compare_across
 from rnnbench.report.amounts import draw_amounts, find_amounts
+from rnnbench.report.axes import find_scales
 from rnnbench.report.document import build_document
 from rnnbench.report.figures import draw_figures, draw_ranks, searched_parameters
 from rnnbench.report.findings import find_out
-from rnnbench.report.importance import find_scales, may_tell
+from rnnbench.report.importance import may_tell
 from rnnbench.report.inline import declare_colours, embed
 from rnnbench.report.kendall import LEAST_BANDED
 from rnnbench.report.pairs import LEAST_OF_TENTH
+from rnnbench.report.peers import MOST_FOR_FANOVA
 from rnnbench.report.profile_figure import draw_profiles
 from rnnbench.report.profiles import find_profiles
 from rnnbench.report.rows import to_columns, to_csv, to_parquet, trial_rows
@@ -30,7 +32,7 @@ from rnnbench.report.steadiness import EXPLODES, LEAST_EPOCHS
 from rnnbench.report.study import Study
 from rnnbench.report.style import Picture, anchor_of, colour_of
 from rnnbench.report.tables import build_comparisons
-from rnnbench.report.words import number
+from rnnbench.report.words import number, say_value
 
 # Pieces of a page that are written at once.
 FRAGMENTS = 1000
@@ -94,6 +96,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "profile": profile,
         "steady_limits": {"explodes": EXPLODES, "epochs": LEAST_EPOCHS},
         "least_banded": LEAST_BANDED,
+        "most_for_fanova": MOST_FOR_FANOVA,
         "amounts": by_rows,
         "least_pairs": LEAST_PAIRS,
         "least_of_tenth": LEAST_OF_TENTH,
@@ -158,15 +161,7 @@ def _environment() -> Environment:
         "colour": colour_of,
         "power": lambda rate: f"{rate:g}",
         "short": lambda key: key[:8],
-        "show": lambda item: (
-            number(item)
-            if isinstance(item, float)
-            else "null"
-            if item is None
-            else str(item).lower()
-            if isinstance(item, bool)
-            else str(item)
-        ),
+        "show": say_value,
         "cellsafe": lambda item: str(item).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;"),
     }
     return environment

@@ -12,7 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from rnnbench.base.parameters import Value
-from rnnbench.report.importance import Importance, Scale, rank_parameters
+from rnnbench.report.axes import Scale
+from rnnbench.report.importance import Importance, rank_parameters
 from rnnbench.report.style import GREY, Picture, colour_of, draw, ink_of, is_crowd, limit_to_most, shorten
 from rnnbench.report.tables import Comparison, Summary, find_levels, sign_of, to_number, value
 from rnnbench.report.words import axis_title, number

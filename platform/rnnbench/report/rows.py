@@ -142,6 +142,7 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "seconds": trial.wall_s,
     }
     facts |= {name: outcome.get(name) for name in (*_COUNTS, *_PLACES)}
+    facts |= {f"latency.{name}": number for name, number in (outcome.get("latency") or {}).items()}
     for split, numbers in (("validation", outcome.get("metrics")), ("test", outcome.get("test"))):
         facts |= {f"{split}.{name}": number for name, number in (numbers or {}).items()}
     return facts | full_parameters(spec.task, spec.cell, spec.parameters)

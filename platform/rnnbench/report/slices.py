@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status, TrialRecord
-from rnnbench.report.importance import Scale
+from rnnbench.report.axes import Scale
 from rnnbench.report.style import (
     GREY,
     Picture,

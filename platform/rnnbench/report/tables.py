@@ -9,7 +9,7 @@ from functools import cached_property
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.report.budgets import Curve, Unit, find_curve
-from rnnbench.report.costs import Memory, find_costs, find_machines, find_memory, flops_of, median_of, seconds_of
+from rnnbench.report.costs import Latency, Memory, find_costs, find_latency, find_machines, find_memory, flops_of, median_of, seconds_of
 from rnnbench.report.rows import differing
 from rnnbench.report.solved import Bar, find_bar, is_unsolved
 from rnnbench.report.statistics import Difference, Interval, bootstrap_iqm, t_interval, welch_against
@@ -109,6 +109,10 @@ class Summary:
         """Of the completed search trials on their GPU."""
         return find_memory(self.completed, "peak_gpu_bytes")
 
+    def latency(self) -> Latency | None:
+        """How long the winner's network takes to answer; None without a winner, and where it was not measured."""
+        return find_latency(self.winner)
+
     def parameters(self) -> int | None:
         """Weights of the winner's network, else of the best search trial's."""
         chosen = self.winner[0] if self.winner else self.best
@@ -161,6 +165,12 @@ class Comparison:
     def timed(self) -> bool:
         """Whether seconds can be compared."""
         return len(self.machines) < 2
+
+    @cached_property
+    def latencies(self) -> dict[str, Latency]:
+        """How long each cell's winner takes to answer; empty where they were measured on several machines."""
+        found = {row.cell: latency for row in self.rows if (latency := row.latency())}
+        return found if len({latency.machine for latency in found.values()}) == 1 else {}
 
     def beating(self, row: Summary) -> tuple[int, int]:
         """How many of a cell's trials beat the bar, of how many: its winner's where all cells are tested, else its search trials'."""

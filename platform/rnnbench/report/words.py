@@ -3,13 +3,16 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
 from rnnbench.report.budgets import UNITS, Unit, find_crossings
+from rnnbench.report.costs import flops_of, median_of, seconds_of
 from rnnbench.report.examined import find_verdict
 from rnnbench.report.solved import say_better
 from rnnbench.report.statistics import seeds_needed
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
+from rnnbench.search.space import full_parameters
 from rnnbench.task.cards import MetricCard
 
 ALPHA = 0.05
@@ -36,6 +39,18 @@ def measured(quantity: float | None, unit: str) -> str:
     return f"{number(quantity)} {unit}".rstrip()
 
 
+def say_value(given: Value) -> str:
+    """The value of a parameter."""
+    if isinstance(given, float):
+        return number(given)
+    return "null" if given is None else str(given).lower() if isinstance(given, bool) else str(given)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in words: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def axis_title(metric: MetricCard) -> str:
     """A metric's name with its unit, for an axis."""
     return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
@@ -50,6 +65,7 @@ def answer(comparison: Comparison) -> list[str]:
     sentences = [_lead(comparison, leader)]
     if len(rows) > 1:
         sentences.append(_certainty(comparison))
+    sentences.append(_winner(comparison, leader))
     sentences += _better(comparison)
     sentences += [f"{row.cell} on the test split: {verdict}." for row in rows if (verdict := find_verdict(row))]
     sentences.append(_budget(comparison))
@@ -134,6 +150,24 @@ def _seeds_that_would_decide(leader: Summary, tied: Sequence[Summary]) -> str:
     if not parts:
         return ""
     return f" If the differences are what they seem, so many seeds each would show them four times out of five: {', '.join(parts)}."
+
+
+def _winner(comparison: Comparison, leader: Summary) -> str:
+    """What the leader's best configuration is, of what was searched, and what it costs."""
+    chosen = leader.winner or ((leader.best,) if leader.best else ())
+    given = full_parameters(chosen[0].task, chosen[0].cell, chosen[0].spec.parameters)
+    settings = [f"{name} {say_value(given[name])}" for name in leader.searched_parameters if name in given]
+    costs = []
+    if weights := leader.parameters():
+        costs.append(f"{weights} weights")
+    if comparison.timed and (seconds := median_of(chosen, seconds_of)):
+        costs.append(f"{number(seconds)} s of training")
+    if flops := median_of(chosen, flops_of):
+        costs.append(f"{number(flops)} FLOPs of training")
+    if latency := comparison.latencies.get(leader.cell):
+        costs.append(f"{number(latency.one_ms)} ms to answer one sequence of {latency.steps} steps")
+    won = f"{leader.cell}'s best configuration: {', '.join(settings)}" if settings else f"Every setting of {leader.cell} was given"
+    return f"{won}. It costs {', '.join(costs)}." if costs else f"{won}."
 
 
 def _better(comparison: Comparison) -> list[str]:

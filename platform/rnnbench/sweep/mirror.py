@@ -379,6 +379,7 @@ def _metrics(trial: TrialRecord, epochs: Sequence[EpochRecord]) -> "list[Metric]
     ]
     facts: dict[str, Any] = {"best": trial.best, "best_epoch": trial.best_epoch, "wall_s": trial.wall_s}
     facts |= {name: trial.outcome.get(name) for name in ("num_parameters", "train_flops", "peak_memory_bytes")}
+    facts |= {f"latency_{name}": (trial.outcome.get("latency") or {}).get(name) for name in ("one_ms", "batch_ms")}
     facts |= {f"test_{name}": value for name, value in (trial.outcome.get("test") or {}).items()}
     last = epochs[-1].epoch if epochs else 0
     # First the facts: MLflow's comparison opens on the metric that was logged first.

@@ -14,12 +14,13 @@ WAITING = (Status.PENDING, Status.PAUSED, Status.INTERRUPTED)
 
 @dataclass
 class _Seen:
-    """Of one task, data set and cell: its trials by key and by status, slots without trials, and the best."""
+    """Of one task, data set and cell: its trials by key and by status, slots without trials, the best, and what trials took."""
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     counts: Counter[Status] = field(default_factory=Counter)
     undrawn: int = 0
     best: TrialRecord | None = None
+    timed: tuple[int, float] = (0, 0.0)
 
 
 class Scoreboard:
@@ -38,7 +39,6 @@ class Scoreboard:
         self.open: set[str] = set()
         self._replicates = replicates
         self._lanes: dict[Lane, _Seen] = {}
-        self._num_timed, self._timed_s = 0, 0.0
         self.add(trials)
         for slot in undrawn:
             self._lanes.setdefault(slot.lane, _Seen()).undrawn += 1
@@ -50,9 +50,9 @@ class Scoreboard:
             before = self.trials.get(trial.key)
             if before is not None:
                 seen.counts[before.status] -= 1
-                self._time(before, -1)
+                seen.timed = _time(seen.timed, before, -1)
             seen.counts[trial.status] += 1
-            self._time(trial, 1)
+            seen.timed = _time(seen.timed, trial, 1)
             self.trials[trial.key] = seen.trials[trial.key] = trial
             rivals = [trial] if seen.best is None else [seen.best, trial]
             if before is not None and before is seen.best:
@@ -74,18 +74,29 @@ class Scoreboard:
         for lane, seen in self._lanes.items():
             counts = seen.counts + Counter({Status.PENDING: seen.undrawn * self._replicates})
             best, key = (seen.best.best, seen.best.key) if seen.best else (None, None)
-            found.append(LaneStanding(*lane, counts, best, key, _values(seen.trials.values())))
+            found.append(LaneStanding(*lane, counts, best, key, _values(seen.trials.values()), seen.timed))
         return found
 
-    def seconds_left(self, concurrent: int) -> float | None:
-        """Forecast from the mean seconds of what has ended; None before the first end."""
-        left = len(self.open) + sum(seen.undrawn for seen in self._lanes.values()) * self._replicates
-        return self._timed_s / self._num_timed * left / concurrent if self._num_timed else None
 
-    def _time(self, trial: TrialRecord, sign: int) -> None:
-        if trial.status in FINAL and trial.wall_s is not None and not trial.reused:
-            self._num_timed += sign
-            self._timed_s += sign * trial.wall_s
+def find_left(lanes: Sequence[LaneStanding], concurrent: int) -> dict[Lane, float]:
+    """Seconds until a lane's trials have ended, were each lane to wait for the one before: their sum is that of the sweep.
+
+    Each trial will take the mean of those that have ended in its lane, or in any where none has; empty before the first end.
+
+    Args:
+        concurrent: Trials that run at once.
+    """
+    number, seconds = sum(lane.timed[0] for lane in lanes), sum(lane.timed[1] for lane in lanes)
+    if not number:
+        return {}
+    means = {lane.lane: lane.timed[1] / lane.timed[0] if lane.timed[0] else seconds / number for lane in lanes}
+    return {lane.lane: means[lane.lane] * lane.num_open / concurrent for lane in lanes}
+
+
+def _time(timed: tuple[int, float], trial: TrialRecord, sign: int) -> tuple[int, float]:
+    if trial.status not in FINAL or trial.wall_s is None or trial.reused:
+        return timed
+    return timed[0] + sign, timed[1] + sign * trial.wall_s
 
 
 def _values(trials: Iterable[TrialRecord]) -> tuple[float, ...]:

@@ -58,6 +58,17 @@ def settle(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def restart_gpu_peak(device: torch.device) -> None:
+    """Lets `gpu_peak_bytes` start again."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def gpu_peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has held on a GPU since `restart_gpu_peak`; 0 for the processor."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
 def name_of(device: torch.device) -> str:
     """What is recorded with a trial: cpu, or the GPU's name."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)

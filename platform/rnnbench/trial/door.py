@@ -45,7 +45,7 @@ def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: 
         _send(job, report, event)
 
     try:
-        restarted = _forget_peak(alone=alone)
+        restarted = forget_peak(alone=alone)
         with ExitStack() as logs:
             for job in jobs:
                 logs.enter_context(_log_beside(Path(job.folder)))
@@ -81,7 +81,8 @@ def run_job(plain_job: Mapping[str, Any], report: Report, *, alone: bool = False
         alone: Whether this process may be ended from outside when the trial breaks its limits.
     """
     job, started = receive(plain_job), time.monotonic()
-    own = {"peak_memory_of": ("rank" if job.workers > 1 else "trial") if _forget_peak(alone=alone) else "process"}
+    restarted = forget_peak(alone=alone)
+    own = {"peak_memory_of": "rank" if job.workers > 1 else "trial" if restarted else "process"}
 
     def run() -> dict[str, Any]:
         with _log_beside(Path(job.folder)):
@@ -112,9 +113,9 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
         outcome |= run()
         status = outcome.pop("status")
     except TrialDiverged as diverged:
-        status, error = "diverged", str(diverged)
+        status, error, outcome = "diverged", str(diverged), outcome | diverged.outcome
     except TrialTimeout as timeout:
-        error, category = str(timeout), "timeout"
+        error, category, outcome = str(timeout), "timeout", outcome | timeout.outcome
     except RanksLostError as lost:
         error, category = str(lost), lost.category
     except RnnbenchError as refused:
@@ -125,6 +126,12 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
         category = category_of(failure)
         error = redact(traceback.format_exc(), os.environ)[-MAX_TRACEBACK_CHARS:]
     outcome["peak_memory_bytes"] = peak_bytes()
+    if helpers := outcome.pop("peaks_of_helpers", []):
+        # They share pages of libraries, and each has its peak when it has: together they held this at most.
+        outcome["peak_memory_of"] = "ranks"
+        outcome["peak_memory_bytes"] += sum(peak["memory_bytes"] for peak in helpers)
+        if "peak_gpu_bytes" in outcome:
+            outcome["peak_gpu_bytes"] += sum(peak["gpu_bytes"] for peak in helpers)
     finished = {"kind": "finished", "status": status, "error": error, "category": category, "key": job.key, "attempt": job.attempt}
     return {**finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
 
@@ -180,7 +187,7 @@ def _surroundings(job: Job) -> dict[str, Any]:
     }
 
 
-def _forget_peak(*, alone: bool) -> bool:
+def forget_peak(*, alone: bool) -> bool:
     """Has `peak_bytes` tell of what follows alone, not of the trials before; says whether it will.
 
     Args:

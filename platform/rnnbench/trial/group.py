@@ -71,8 +71,9 @@ def run_group(
             for attempt in [attempt for attempt, trainer in members.items() if attempt.is_at_end(trainer)]:
                 yield attempt, partial(attempt.end, members.pop(attempt), data)
             for attempt in [attempt for attempt in members if attempt.is_late()]:
-                members.pop(attempt)
-                yield attempt, _raise(TrialTimeout("the trial reached budget.max_seconds"))
+                trainer = members.pop(attempt)
+                late = TrialTimeout("the trial reached budget.max_seconds")
+                yield attempt, partial(attempt.lose, trainer, data, late)
             if not members:
                 return
             # Those that another process left within an epoch first come to its end.
@@ -93,7 +94,7 @@ def run_group(
                 attempt = of_trainer[trainer]
                 if isinstance(result, TrialDiverged):
                     members.pop(attempt)
-                    yield attempt, _raise(result)
+                    yield attempt, partial(attempt.lose, trainer, data, result)
                 else:
                     attempt.tell(trainer, result)
                     attempt.save_when_due(trainer)
@@ -142,10 +143,3 @@ def _alike(trainers: list[Trainer]) -> Iterator[list[Trainer]]:
 def _interrupted(members: dict[Attempt, Trainer]) -> Iterator[tuple[Attempt, End]]:
     for attempt, trainer in members.items():
         yield attempt, partial(attempt.interrupted, trainer)
-
-
-def _raise(error: Exception) -> End:
-    def end() -> dict[str, Any]:
-        raise error
-
-    return end

@@ -138,6 +138,14 @@ class Trainer:
         waited = done.epoch - done.rise_epoch
         return done.epoch >= budget.max_epochs or (budget.patience is not None and done.epoch > 0 and waited >= budget.patience)
 
+    def epochs_trained(self, train: Batch) -> float:
+        """Epochs done, and the part of one whose batches have been trained."""
+        return self.progress.epoch + (self.partial.batches / len(self._plan(train)) if self.partial else 0.0)
+
+    def seconds_trained(self) -> float:
+        """Seconds inside training steps, of an epoch that has not ended too."""
+        return self.progress.train_s + (self.partial.train_s if self.partial else 0.0)
+
     def run_epoch(self, train: Batch, validation: Batch) -> dict[str, float]:
         """Trains and validates one epoch and returns its metrics.
 
@@ -160,8 +168,7 @@ class Trainer:
 
     def start_epoch(self, train: Batch) -> Sequence[torch.Tensor]:
         """The epoch's batches, as row numbers; sets the learning rate and the random stream, or goes on within the epoch."""
-        parameters, batch_size = self.spec.parameters, self.spec.parameters["training.batch_size"]
-        assert isinstance(batch_size, int)
+        parameters = self.spec.parameters
         epoch = self.module.epoch = self.progress.epoch + 1
         scale = lr_scale(parameters, epoch, self.spec.budget.max_epochs, self.progress.num_falls)
         for group, base_lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
@@ -174,7 +181,12 @@ class Trainer:
             self.stream.set_state(self.partial.random_state)
             carried = self.partial.carried
             self.module.carried = carried and [tuple(part.to(self.device) for part in layer) for layer in carried]
-        order = torch.Generator().manual_seed(child(self.spec.seed, "order", epoch))
+        return self._plan(train)
+
+    def _plan(self, train: Batch) -> Sequence[torch.Tensor]:
+        batch_size = self.spec.parameters["training.batch_size"]
+        assert isinstance(batch_size, int)
+        order = torch.Generator().manual_seed(child(self.spec.seed, "order", self.progress.epoch + 1))
         return self.module.plan_epoch(train, batch_size, order)
 
     def descend(self, train: Batch, rows: torch.Tensor) -> None:

@@ -1,7 +1,7 @@
 """A process that trains a part of every batch of a trial: the program that `trial.ranks` starts.
 
 Standard input brings a line of JSON for each order: a job, where the trial stands, batch after batch, its end; when it ends, whoever gave
-orders is gone and so is this process. Standard output takes `ready`, `ended`, or `failed` with a category.
+orders is gone and so is this process. Standard output takes `ready`, `peak` where that is asked for, `ended`, or `failed` with a category.
 """
 
 import json
@@ -18,11 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rnnbench.base.machine import peak_bytes
 from rnnbench.base.secrets import redact
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import from_bytes
-from rnnbench.trial.devices import find_device, matrix_settings, place
-from rnnbench.trial.door import MAX_TRACEBACK_CHARS, category_of
+from rnnbench.trial.devices import find_device, gpu_peak_bytes, matrix_settings, place, restart_gpu_peak
+from rnnbench.trial.door import MAX_TRACEBACK_CHARS, category_of, forget_peak
 from rnnbench.trial.job import Limits, receive
 from rnnbench.trial.parallel import ParallelTrainer, hand_over, joined
 from rnnbench.trial.pulse import Pulse
@@ -39,8 +40,10 @@ def serve(order: Mapping[str, Any], orders: Orders, say: Callable[[Mapping[str, 
     # Only memory is limited here: time and silence are the first rank's.
     limits = Limits(max_seconds=None, max_silent_seconds=None, memory_bytes=job.limits.memory_bytes)
     watched = guarded([replace(job, limits=limits)]) if order["alone"] and limits.memory_bytes else nullcontext()
+    forget_peak(alone=order["alone"])
     with torch_settings(job.threads), matrix_settings(job), watched:
         device = find_device(job, order["rank"])
+        restart_gpu_peak(device)
         data = place(read_data(job.spec, job.paths()), device)
         module = build_module(job.spec, data).to(device)
         # It validates nothing, so that no metric matters; when to stop is the first rank's to say.
@@ -51,8 +54,11 @@ def serve(order: Mapping[str, Any], orders: Orders, say: Callable[[Mapping[str, 
         with joined(Path(order["store"]), order["rank"], job.workers, silence_of(job), device):
             trainer.restore(from_bytes(hand_over(None, begin["state_bytes"], device)))
             trainer.partial = None
-            while "batch" in (order := orders.get()):
-                trainer.obey(order, data.splits["train"])
+            while "end" not in (order := orders.get()):
+                if "batch" in order:
+                    trainer.obey(order, data.splits["train"])
+                else:
+                    say({"peak": {"memory_bytes": peak_bytes(), "gpu_bytes": gpu_peak_bytes(device)}})
     say({"ended": True})
 
 

@@ -8,26 +8,27 @@ from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
-from rnnbench.base.errors import CheckpointError, TrialInterrupted
+from rnnbench.base.errors import CheckpointError, TrialInterrupted, TrialLost
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import candidates, save_rotating
-from rnnbench.trial.devices import find_device, matrix_settings, name_of, place
+from rnnbench.trial.devices import find_device, gpu_peak_bytes, matrix_settings, name_of, place, restart_gpu_peak
 from rnnbench.trial.files import BEST, LAST, remove_rotating
 from rnnbench.trial.flops import count_epoch
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
+from rnnbench.trial.latency import measure_latency
 from rnnbench.trial.loop import Trainer, evaluate
 from rnnbench.trial.parallel import ParallelTrainer, trainer_kind
 from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.pulse import Pulse
-from rnnbench.trial.ranks import gathered
+from rnnbench.trial.ranks import Team, gathered
 from rnnbench.trial.settings import torch_settings
 from rnnbench.trial.trained import keep, start_from
 from rnnbench.trial.watchdog import guarded
@@ -40,6 +41,8 @@ Send = Callable[[dict[str, Any]], None]
 # Epochs that may not have been recorded yet when a checkpoint is written: whoever passes them on may die first.
 RECENT_S = 120.0
 MAX_RECENT = 1000
+# Of the trial's time, for measuring how long its network takes to answer.
+LATENCY_SHARE = 0.005
 
 
 def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic, *, alone: bool = False) -> dict[str, Any]:
@@ -80,27 +83,29 @@ class Attempt:
         self._recent: deque[tuple[float, dict[str, Any]]] = deque(maxlen=MAX_RECENT)
         self.pulse = Pulse(clock, stop_file=job.stop_file)
         self.device = find_device(job)
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
+        restart_gpu_peak(self.device)
+        self.team: Team | None = None
 
     def run(self, *, alone: bool) -> dict[str, Any]:
         """Trains alone; see `run_trial`."""
         with guarded([self.job]) if alone else nullcontext(lambda: None) as self.pulse.alive, ExitStack() as stack:
-            team = stack.enter_context(gathered(self.job, alone=alone)) if self.job.workers > 1 else None
+            self.team = stack.enter_context(gathered(self.job, alone=alone)) if self.job.workers > 1 else None
             data = read_data(self.job.spec, self.job.paths())
             trainer, placed = self.continued(data), place(data, self.device)
             limit = self.job.limits.max_seconds
             self.pulse.deadline = math.inf if limit is None else self.started + limit - self.earlier_s
             try:
-                if team is not None and not self.is_at_end(trainer):
+                if self.team is not None and not self.is_at_end(trainer):
                     assert isinstance(trainer, ParallelTrainer), "as it was made"
-                    stack.enter_context(team.start(trainer, self.pulse))
+                    stack.enter_context(self.team.start(trainer, self.pulse))
                 while not self.is_at_end(trainer):
                     self.tell(trainer, trainer.run_epoch(placed.splits["train"], placed.splits["validation"]))
                     self.save_when_due(trainer)
                 return self.end(trainer, data)
             except TrialInterrupted:
                 return self.interrupted(trainer)
+            except TrialLost as lost:
+                self.lose(trainer, data, lost)
 
     def is_late(self) -> bool:
         """Whether the trial is over its time."""
@@ -152,6 +157,11 @@ class Attempt:
         self._save(trainer)
         return self._outcome(trainer, "interrupted")
 
+    def lose(self, trainer: Trainer, data: TaskData, lost: TrialLost) -> NoReturn:
+        """Raises what ended the trial, with what it cost until then."""
+        lost.outcome |= {**self._cost(trainer), "train_flops": self._flops(trainer, data)}
+        raise lost
+
     def tell(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Sends an epoch."""
         progress = trainer.progress
@@ -180,7 +190,7 @@ class Attempt:
         spec, progress = self.job.spec, trainer.progress
         keep(spec, progress.best_weights, data, self.job.own_cell).save(Path(self.job.folder) / BEST)
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
-        outcome["train_flops"] = progress.epoch * count_epoch(spec, trainer.module, data.splits["train"])
+        outcome["train_flops"] = self._flops(trainer, data)
         outcome["data"] = dict(data.facts)
         if self.job.baselines and spec.stage == "search":
             outcome["baselines"] = load_task(spec.task).baselines(data, "validation")
@@ -199,17 +209,23 @@ class Attempt:
             with torch.inference_mode():
                 outcome["examined"] = trainer.module.examine(test)
             outcome["gradient_flow"] = measure_flow(trainer.module, data.splits["validation"])
+            batch_size = spec.parameters["training.batch_size"]
+            assert isinstance(batch_size, int)
+            budget_s = LATENCY_SHARE * outcome["elapsed_s"]
+            outcome["latency"] = measure_latency(trainer.module, data.splits["validation"], batch_size, budget_s)
         remove_rotating(self.last)
         return outcome
 
+    def _flops(self, trainer: Trainer, data: TaskData) -> int:
+        """Of what has been trained, a part of an epoch too."""
+        train = data.splits["train"]
+        return round(trainer.epochs_trained(train) * count_epoch(self.job.spec, trainer.module, train))
+
     def _outcome(self, trainer: Trainer, status: str) -> dict[str, Any]:
         progress = trainer.progress
-        on_gpu = {"peak_gpu_bytes": torch.cuda.max_memory_allocated(self.device)} if self.device.type == "cuda" else {}
         return {
-            **on_gpu,
-            "device": name_of(self.device),
+            **self._cost(trainer),
             "status": status,
-            "elapsed_s": self.elapsed_s(),
             "best": progress.best,
             "best_epoch": progress.best_epoch,
             "last": progress.last,
@@ -218,9 +234,20 @@ class Attempt:
             "test": None,
             "baselines": {},
             "test_baselines": {},
+        }
+
+    def _cost(self, trainer: Trainer) -> dict[str, Any]:
+        """What is known of a trial however it ends."""
+        on_gpu = {"peak_gpu_bytes": gpu_peak_bytes(self.device)} if self.device.type == "cuda" else {}
+        helpers = {"peaks_of_helpers": peaks} if self.team and (peaks := self.team.find_peaks()) else {}
+        return {
+            **on_gpu,
+            **helpers,
+            "device": name_of(self.device),
+            "elapsed_s": self.elapsed_s(),
             "hidden_size": trainer.module.network.hidden_size,
             "num_parameters": sum(weight.numel() for weight in trainer.weights),
-            "train_s": progress.train_s,
+            "train_s": trainer.seconds_trained(),
             "flush_denormal": True,
             "torch": torch.__version__,
         }

@@ -10,9 +10,12 @@ import pytest
 
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status, TrialRecord
-from rnnbench.report import pages
-from rnnbench.report.importance import Marginal, _Boxes, _tree, find_basin, find_importance, find_scales, why_not
+from rnnbench.report import pages, peers
+from rnnbench.report.axes import find_scales
+from rnnbench.report.forests import Boxes, grow_tree
+from rnnbench.report.importance import Marginal, find_basin, find_importance, why_not
 from rnnbench.report.pages import write_report
+from rnnbench.report.peers import find_peers
 from rnnbench.report.tables import Summary, build_comparisons
 from tests.unit.report.test_report import confirmed, searched, study, trial
 
@@ -66,8 +69,8 @@ def test_the_rates_scale_decides() -> None:
 def test_a_trees_shares_are_those_of_brute_force() -> None:
     rng = np.random.default_rng(0)
     places = rng.random((80, 3))
-    tree = _tree(1).fit(places, np.sin(5 * places[:, 0]) * places[:, 1] + 0.3 * places[:, 2])
-    boxes = _Boxes.of(tree, np.zeros(3), np.ones(3))
+    tree = grow_tree(1).fit(places, np.sin(5 * places[:, 0]) * places[:, 1] + 0.3 * places[:, 2])
+    boxes = Boxes.of(tree, np.zeros(3), np.ones(3))
     middles = (np.arange(64) + 0.5) / 64
     grid = np.stack(np.meshgrid(middles, middles, middles, indexing="ij"), axis=-1)
     told = tree.predict(grid.reshape(-1, 3)).reshape(64, 64, 64)
@@ -96,6 +99,38 @@ def test_optuna_finds_the_same_order_and_much_the_same_shares() -> None:
     assert [effect.names[0] for effect in ours.main] == list(theirs)
     total = sum(effect.share for effect in ours.main)
     assert {effect.names[0]: effect.share / total for effect in ours.main} == pytest.approx(theirs, abs=0.08)
+
+
+def test_the_report_has_what_optunas_evaluators_say_of_the_same_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna", reason="needs optuna: pip install 'rnnbench[search]'")
+    sizes = (8, 16, 64)
+    row = summary(lambda x, y: 2 * x + y, 80, lambda place: {SIZE: sizes[place % 3]})
+    found = {peer.method: peer for peer in find_peers(row, {LR: "log"})}
+    assert list(found) == ["functional ANOVA", "mean decrease of impurity", "PED-ANOVA"]
+    for peer in found.values():
+        assert peer.num_trials == 80
+        assert set(peer.shares) == {LR, DROPOUT, SIZE}
+        assert sum(peer.shares.values()) == pytest.approx(1)
+        assert next(iter(peer.shares)) == LR
+    assert found["functional ANOVA"].shares[LR] == pytest.approx(0.8, abs=0.1)
+    # Of very many trials, some are drawn.
+    monkeypatch.setattr(peers, "MOST_FOR_FANOVA", 30)
+    drawn, whole, _ = find_peers(row, {LR: "log"})
+    assert (drawn.num_trials, whole) == (30, found["mean decrease of impurity"])
+    files = write_report([study(list(row.searched))], tmp_path)
+    (comparison,) = json.loads(files.json.read_text())["comparisons"]
+    told = comparison["cells"][0]["importance"]["peers"]
+    assert [peer["method"] for peer in told] == list(found)
+    page = files.html.read_text()
+    assert "of at most 100 trials" in page
+    assert f"<td>{100 * told[2]['shares'][LR]:.0f} %</td></tr>" in page
+    assert "PED-ANOVA asks another question" in page
+    assert "PED-ANOVA" in files.markdown.read_text()
+    assert "PED-ANOVA" in files.latex.read_text()
+    assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+    monkeypatch.setattr(peers, "is_installed", lambda: False)
+    assert find_peers(row, {LR: "log"}) == ()
+    assert "Optuna" not in write_report([study(list(row.searched))], tmp_path).html.read_text()
 
 
 def test_intervals_hold_the_truth_and_shrink_with_more_trials() -> None:
@@ -191,6 +226,11 @@ def test_the_report_says_what_mattered_or_why_it_cannot(tmp_path: Path) -> None:
     assert share in page
     assert share in files.markdown.read_text()
     assert "Not for lstm: 2 completed trials, 20 are needed" in page
+    pair = told["gru"]["pairs"][0]
+    words = f"{' with '.join(pair['names'])} {100 * pair['share']:.0f} %"
+    assert words in page
+    assert words in files.markdown.read_text()
+    assert " with ".join(pair["names"]).replace("_", r"\_") in files.latex.read_text()
     assert {"sequential_digits-digits-importance", "sequential_digits-digits-marginals"} <= {path.stem for path in files.figures}
 
 

@@ -1,6 +1,7 @@
 """A study as a tabular benchmark: what is in it, and that a search replayed on it is the search that ran."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_only_trials_with_their_whole_budget_are_in_it_and_no_test_value(tmp_pat
     assert found["sequential_digits", "digits", "lstm"].configurations[0].values == (0.5, 0.82)
     assert "test" not in json.dumps([list(of.configurations[0].parameters) for of in found.values()])
     assert "| sequential_digits | digits | lstm | 4 | " in (tmp_path / "README.md").read_text()
+
+
+def test_the_cards_own_program_runs_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_tabular([study([*GRU, *LSTM])], tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    # Every configuration has its first epoch, and at most each its second.
+    best, spent = capsys.readouterr().out.split()
+    assert float(best) == max(one.best for one in GRU if one.spec.stage == "search" and one.best is not None)
+    assert 4 <= int(spent) <= 8
 
 
 def test_nothing_to_write_and_no_benchmark_are_one_line(tmp_path: Path) -> None:

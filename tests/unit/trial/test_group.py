@@ -64,6 +64,34 @@ def test_one_that_diverges_changes_nothing_for_the_others(tmp_path: Path) -> Non
         assert numbers(ended[key]) == numbers(event)
 
 
+def flops_of(event: Event) -> int:
+    return int(event["outcome"]["train_flops"])
+
+
+def test_a_trial_that_ends_without_a_result_says_what_it_cost_until_then(tmp_path: Path) -> None:
+    settings = {"optimizer.name": "sgd", "optimizer.lr": 1e38}
+    alone = run([job(tmp_path / "alone", 0.02, fuse="never", parameters=settings), job(tmp_path / "alone", 0.01, fuse="never")])
+    together = run([job(tmp_path / "together", 0.02, parameters=settings), job(tmp_path / "together", 0.01)])
+    for wild, calm in (list(alone.values()), list(together.values())):
+        # It diverges in its first epoch, which it has trained to the end.
+        assert (wild["status"], calm["outcome"]["epochs"]) == ("diverged", 3)
+        assert flops_of(wild) == flops_of(calm) / 3
+        assert wild["outcome"]["num_parameters"] == calm["outcome"]["num_parameters"]
+        assert 0 < wild["outcome"]["train_s"] < wild["wall_s"]
+
+
+def test_a_trial_over_its_time_within_an_epoch_counts_the_batches_that_it_trained(tmp_path: Path) -> None:
+    ticks = itertools.count(0.0, 1.0)
+    jobs = [job(tmp_path, 0.01, limits=Limits(max_seconds=10.0)), job(tmp_path, 0.05)]
+    ended = {attempt.job.key: end for attempt, end in group.run_group(jobs, lambda job, event: None, ticks.__next__)}
+    with pytest.raises(TrialTimeout) as late:
+        ended[jobs[0].key]()
+    whole = ended[jobs[1].key]()
+    batches = 3 * 5 * late.value.outcome["train_flops"] / whole["train_flops"]  # three epochs of five batches
+    assert 0 < batches < 15
+    assert batches == pytest.approx(round(batches))
+
+
 def test_one_over_its_time_ends_and_the_others_go_on(tmp_path: Path) -> None:
     ticks = itertools.count(0.0, 1.0)
     jobs = [job(tmp_path, 0.001), job(tmp_path, 0.01, limits=Limits(max_seconds=10.0)), job(tmp_path, 0.05)]

@@ -147,6 +147,11 @@ def _compare(folder: Path, task: str, cell: str, workers: int) -> None:
     single, alone = run(job(folder / "alone", of, 1))
     shared, together = run(job(folder / "together", of, workers))
     assert (single["outcome"]["mode"], shared["outcome"]["mode"], shared["outcome"]["workers"]) == ("single", "data_parallel", workers)
+    assert (single["outcome"]["peak_memory_of"], shared["outcome"]["peak_memory_of"]) == ("trial", "ranks")
+    # Each of the others holds torch and the data too.
+    others = shared["outcome"]["peak_memory_bytes"] - single["outcome"]["peak_memory_bytes"]
+    assert others > (workers - 1) * 100_000_000
+    assert "peaks_of_helpers" not in shared["outcome"]
     assert curve(of, None) == alone, "the yardstick is made from another training"
     assert excess(alone, together, of) < FAR
     for one, other in zip(alone, together, strict=True):
@@ -220,6 +225,7 @@ def test_a_killed_worker_fails_the_attempt_at_once(tmp_path: Path) -> None:
     final = run_job(job(tmp_path, of, 2).to_dict(), report)
     assert (final["status"], final["category"]) == ("failed", "worker_killed")
     assert "worker 2 died" in final["error"]
+    assert final["outcome"]["peak_memory_of"] == "rank"
     assert time.monotonic() - killed[0] < 5
     assert ranks._idle[os.getpid()] == []
 
@@ -253,6 +259,8 @@ def test_time_limits_hold_and_the_workers_are_kept_for_the_next_trial(tmp_path: 
     unstable = spec("sequential_digits", "lstm", optimizer__name="sgd", optimizer__lr=1e38, training__clip_norm=None)
     wild = run_job(job(tmp_path / "wild", unstable, 2).to_dict(), lambda event: None)
     assert wild["status"] == "diverged"
+    assert (final["outcome"]["peak_memory_of"], wild["outcome"]["peak_memory_of"]) == ("ranks", "ranks")
+    assert min(final["outcome"]["train_flops"], wild["outcome"]["train_flops"]) > 0
     run(job(tmp_path / "last", spec("sequential_digits", "gru", epochs=1), 2))
     assert ranks._idle[os.getpid()] == [helper]
     assert helper.process.poll() is None
