@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import re
 import tarfile
 import zipfile
@@ -25,6 +26,8 @@ MAX_BYTES = 4 * 2**30
 _TAR_BLOCK = 512
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# Numbers as people write them and programs do not: 1,5 and 1.234,50 and 1 000 and $3.20 and 5 %.
+_WRITTEN = re.compile(r"[+-]?[$\u20ac\u00a3\u00a5]? ?[+-]?\d+([., '\u00a0\u202f]\d{3})*([.,]\d+)? ?[%$\u20ac\u00a3\u00a5]?")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -129,8 +132,25 @@ def parse_number(text: str, where: str) -> float:
             return float(text)
     except ValueError:
         pass
-    hint = "; write decimals with a point" if _DECIMAL_COMMA.fullmatch(text.strip()) else ""
+    hint = ""
+    if _DECIMAL_COMMA.fullmatch(text.strip()):
+        hint = "; write decimals with a point"
+    elif is_written_number(text):
+        hint = "; write it with a decimal point alone, without a unit or signs between its digits"
     raise DataError(f"{where}: '{printable(text.strip(), 40)}' is not a number{hint}")
+
+
+def is_number(text: str) -> bool:
+    """Whether a field holds a number, not a missing one."""
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def is_written_number(text: str) -> bool:
+    """Whether a field is one that a person would call a number: also with a decimal comma, signs between its digits, or a unit."""
+    return is_number(text) or _WRITTEN.fullmatch(text.strip()) is not None
 
 
 def is_missing(text: str) -> bool:

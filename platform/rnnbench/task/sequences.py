@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
 from rnnbench.task.files import get_column, read_table
-from rnnbench.task.series import AUTO, NONE, find_too_large, holds_numbers, read_numbers
-from rnnbench.task.times import looks_like_times, parse_times
+from rnnbench.task.series import AUTO, NONE, find_time_column, find_too_large, holds_numbers, read_numbers, require_names
+from rnnbench.task.times import parse_times
 from rnnbench.task.ts_format import read_ts
 
 LABELS = "labels.csv"
@@ -129,13 +129,15 @@ def _read_long(path: Path, names: Names) -> Sequences:
     """A table with a row for each step: id, perhaps time, features, and the same target and group in all rows of a sequence."""
     rows = read_table(path)
     ids = get_column(rows, names.sequence, path, "data.id_column")
-    targets = get_column(rows, names.target, path, "data.target_column") if names.target is not None else None
+    targets = _targets(path, rows, names)
     groups = get_column(rows, names.group, path, "data.group_column") if names.group != NONE else None
     time = _time_column(path, rows, names, {names.sequence, names.target, names.group})
     taken = {names.sequence, names.target, names.group, time}
     features, values_SF = _features(path, rows, names, taken)
     members: dict[str, list[int]] = {}
     for row, one in enumerate(ids):
+        if not one.strip():
+            raise DataError(f"{path}, row {row + 1}: column '{printable(names.sequence)}' is empty: which sequence is it of?")
         members.setdefault(one, []).append(row)
     for index in members.values():
         for column, what in ((targets, names.target), (groups, names.group)):
@@ -153,12 +155,17 @@ def _read_long(path: Path, names: Names) -> Sequences:
     )
 
 
+def _targets(path: Path, rows: Sequence[Mapping[str, str]], names: Names) -> list[str] | None:
+    """Labels without the spaces around them, which nobody sees."""
+    return None if names.target is None else [text.strip() for text in get_column(rows, names.target, path, "data.target_column")]
+
+
 def _read_folder(files: Mapping[str, Path], listed: str, names: Names) -> Sequences:
     """A table for each sequence, and one that lists them."""
     path, folder = files[listed], PurePosixPath(listed).parent
     rows = read_table(path)
     places = get_column(rows, "file", path, "a column 'file'")
-    targets = get_column(rows, names.target, path, "data.target_column") if names.target is not None else ()
+    targets = _targets(path, rows, names)
     groups = get_column(rows, names.group, path, "data.group_column") if names.group != NONE else ()
     found = []
     for row, place in enumerate(places):
@@ -173,7 +180,7 @@ def _read_folder(files: Mapping[str, Path], listed: str, names: Names) -> Sequen
         if found[-1][0] != found[0][0]:
             raise DataError(f"{files[name]}: columns {', '.join(found[-1][0])}, but {printable(places[0])} has {', '.join(found[0][0])}")
     where = [str(files[(folder / place).as_posix()]) for place in places]
-    return Sequences(found[0][0], places, [values for _, values in found], where, targets, groups)
+    return Sequences(found[0][0], places, [values for _, values in found], where, targets or (), groups)
 
 
 def _read_npz(path: Path, names: Names) -> Sequences:
@@ -184,6 +191,8 @@ def _read_npz(path: Path, names: Names) -> Sequences:
     x, lengths = arrays["x"], arrays.get("lengths")
     if x.dtype.kind not in "buif" or x.ndim not in (2, 3):
         raise DataError(f"{path}: x is {x.dtype} with {x.ndim} axes, must be numbers of shape (N, T, F), (N, T), or (S, F) with lengths")
+    if not x.size:
+        raise DataError(f"{path}: x is {'x'.join(map(str, x.shape))}: it holds no value")
     x = x.astype(np.float64)
     if lengths is not None and (lengths.ndim != 1 or lengths.dtype.kind not in "ui" or len(lengths) == 0 or lengths.min() < 1):
         raise DataError(f"{path}: lengths must be whole numbers from 1, one for each sequence")
@@ -207,10 +216,17 @@ def _read_npz(path: Path, names: Names) -> Sequences:
             raise DataError(f"{path}: holds {', '.join(arrays)}, but no array {name}")
         if is_asked and arrays[name].shape != (len(values),):
             raise DataError(f"{path}: {name} has shape {arrays[name].shape}, must have one entry for each of {len(values)} sequences")
-        found[name] = [str(one) for one in arrays[name].tolist()] if is_asked else []
+        found[name] = _words(arrays[name]) if is_asked else []
     features = _without_names(path, values[0].shape[1], names)
     where = [f"{path}, sequence {number}" for number in range(1, len(values) + 1)]
     return Sequences(features, [str(number) for number in range(1, len(values) + 1)], values, where, found["y"], found["groups"])
+
+
+def _words(array: NDArray[Any]) -> list[str]:
+    """Labels or numbers as text, nan as none."""
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    return ["" if one != one else str(one).strip() for one in array.tolist()]
 
 
 def _load_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -260,6 +276,7 @@ def _features(
         columns = list(names.features)
     else:
         columns = [name for name in rows[0] if name and name not in taken and holds_numbers([row.get(name, "") for row in rows])]
+    require_names(path, list(rows[0]))
     if not columns:
         raise DataError(f"{path}: no column of numbers among {', '.join(map(printable, rows[0]))}; name those to read in data.columns")
     texts = [get_column(rows, column, path, "data.columns") for column in columns]
@@ -271,14 +288,8 @@ def _features(
 
 
 def _time_column(path: Path, rows: Sequence[Mapping[str, str]], names: Names, taken: set[str | None]) -> str:
-    if names.time == NONE:
-        return ""
-    if names.time != AUTO:
-        get_column(rows, names.time, path, "data.time_column")
-        return names.time
     listed = names.features or ()
-    free = [name for name in rows[0] if name not in taken and name not in listed]
-    return next((name for name in free if looks_like_times(name, [row.get(name, "") for row in rows[:20]])), "")
+    return find_time_column(path, rows, names.time, [name for name in rows[0] if name not in taken and name not in listed])
 
 
 def _require_one_value(path: Path, column: Sequence[str], index: Sequence[int], what: str) -> None:
