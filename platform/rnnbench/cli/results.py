@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnbench.base.errors import UnknownNameError
-from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_glance, open_ledger, output, print_json
+from rnnbench.cli.options import (
+    DbOption,
+    HomeOption,
+    JsonOption,
+    command,
+    home_at,
+    home_flag,
+    open_glance,
+    open_ledger,
+    output,
+    print_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -145,8 +157,9 @@ def report(
     Example: rnnbench report lstm gru elman --out comparison
     """
     place = home_at(home)
-    with open_ledger(place, db) as ledger:
-        files = write_sweep_report(ledger, names, place, (out or place.report_folder("-".join(names)[:100])).absolute())
+    folder = (out or place.report_folder("-".join(names)[:100])).absolute()
+    with open_ledger(place, db) as ledger, writing(folder):
+        files = write_sweep_report(ledger, names, place, folder)
     output().print(str(files.html), markup=False, soft_wrap=True)
 
 

@@ -360,8 +360,8 @@ class Ledger:
             keys = session.scalars(query.limit(3)).all() if key else []
             found = select_trials(session, name, keys=keys) if keys else []
         if len(found) != 1:
-            number = "no trial" if not found else f"{len(found)} trials"
-            raise UnknownNameError(f"{number} of sweep '{name}' start with '{printable(key)}'; `rnnbench status {name}` names the best")
+            number = f"{len(found)} trials of sweep '{name}' start" if found else f"no trial of sweep '{name}' starts"
+            raise UnknownNameError(f"{number} with '{printable(key)}'; `rnnbench status {name}` names the best")
         return found[0]
 
     def epochs(self, keys: Sequence[str]) -> dict[str, list[EpochRecord]]:
