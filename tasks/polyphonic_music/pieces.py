@@ -35,7 +35,7 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> dic
     Raises:
         DataError: a file is damaged or holds something else, or there are too few pieces.
     """
-    if len(files) == 1 and (path := next(iter(files.values()))).suffix == ".mat":
+    if len(files) == 1 and (path := next(iter(files.values()))).suffix.lower() == ".mat":
         return {name: _numbered(rolls) for name, rolls in read_rolls(path, splits).items()}
     pieces = [piece for name, path in files.items() for piece in read_pieces(path, name)]
     members = _by_folder(pieces) or _by_chance(pieces, seed)
@@ -50,9 +50,9 @@ def read_pieces(path: Path, name: str) -> list[Piece]:
     Raises:
         DataError: it is neither, or damaged.
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return _read_arrays(path)
-    if path.suffix in TEXTS:
+    if path.suffix.lower() in TEXTS:
         return [Piece(name, check_roll(read_frames(read_lines(path), str(path)), str(path)))]
     raise DataError(f"{path}: not a piece; give .npz, .txt or .csv files, or a single .mat file")
 

@@ -19,6 +19,8 @@ from rnnbench.task.files import parse_number, read_lines
 PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 # A column that Kaggle's tables of MNIST have beside the pixels.
 _LABEL = "label"
+# Arrays beside the images in what this task is trained on.
+_LABELS = ("labels", "y_train", "y_test")
 
 Pixels = NDArray[np.float32]
 
@@ -47,7 +49,7 @@ def read_images(path: Path, height: int, width: int, full: float) -> list[NamedI
     elif path.suffix.lower() == ".npy":
         found = _from_arrays(path, {"": load_array(path)}, full)
     elif path.suffix.lower() == ".npz":
-        found = _from_arrays(path, load_arrays(path), full)
+        found = _from_arrays(path, {name: array for name, array in load_arrays(path).items() if name not in _LABELS}, full)
     elif path.suffix.lower() == ".csv":
         found = _read_table(path, height, width, full)
     else:

@@ -19,6 +19,8 @@ from typing import Any
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable, suggest
 
+# How the names of tables end, perhaps with .gz behind.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # A member of an archive that unpacks to more is not data of ours.
 MAX_BYTES = 4 * 2**30
 
@@ -30,6 +32,11 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _WRITTEN = re.compile(r"[+-]?[$\u20ac\u00a3\u00a5]? ?[+-]?\d+([., '\u00a0\u202f]\d{3})*([.,]\d+)? ?[%$\u20ac\u00a3\u00a5]?")
 
 
+def kind_of(name: str) -> str:
+    """A file's name whose end says what it holds: in small letters and without .gz, for DATA.CSV and data.csv.gz are tables too."""
+    return name.lower().removesuffix(".gz")
+
+
 def read_bytes(path: Path) -> bytes:
     """A whole file, unpacked where its name ends in .gz.
 
@@ -37,7 +44,7 @@ def read_bytes(path: Path) -> bytes:
         DataError: it cannot be read, or is no whole gzip file.
     """
     try:
-        if path.suffix != ".gz":
+        if path.suffix.lower() != ".gz":
             return path.read_bytes()
         with gzip.open(path) as file:
             content = file.read(MAX_BYTES + 1)
@@ -91,7 +98,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     Raises:
         DataError: not such a file, a row with too many or too few fields, no rows; the text names the row.
     """
-    name = path.name.removesuffix(".gz")
+    name = kind_of(path.name)
     if name.endswith((".jsonl", ".ndjson")):
         rows = [_json_row(line, f"{path}:{number}") for number, line in enumerate(read_lines(path), 1) if line.strip()]
     else:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
-from rnnbench.task.files import get_column, read_table
+from rnnbench.task.files import TABLES, get_column, kind_of, read_table
 from rnnbench.task.series import AUTO, NONE, find_time_column, find_too_large, holds_numbers, read_numbers, require_names
 from rnnbench.task.times import parse_times
 from rnnbench.task.ts_format import read_ts
 
 LABELS = "labels.csv"
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _OF_SPLIT = re.compile(r"(?:^|.*[_.-])(train|validation|valid|val|test)", re.IGNORECASE)
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
@@ -111,7 +110,7 @@ def parse_targets(sequences: Sequences) -> NDArray[np.float64]:
 
 
 def _read_file(path: Path, names: Names) -> Sequences:
-    name = path.name.removesuffix(".gz")
+    name = kind_of(path.name)
     if name.endswith(".ts"):
         return _read_ts(path, names)
     if name.endswith(".npz"):
@@ -122,7 +121,7 @@ def _read_file(path: Path, names: Names) -> Sequences:
 
 
 def _is_data(name: str) -> bool:
-    return name.removesuffix(".gz").endswith((*TABLES, ".ts", ".npz"))
+    return kind_of(name).endswith((*TABLES, ".ts", ".npz"))
 
 
 def _read_long(path: Path, names: Names) -> Sequences:

@@ -193,6 +193,9 @@ def test_an_archive_without_its_reviews_is_refused(tmp_path: Path) -> None:
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str, content: str) -> None:
     path = write(tmp_path / name, content)
     assert pairs(read_own(own(path), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
+    loud = path.rename(tmp_path / name.upper())
+    assert pairs(read_own(own(loud), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
+    path = loud
     zipped = tmp_path / f"{name}.gz"
     zipped.write_bytes(gzip.compress(path.read_bytes()))
     assert pairs(read_own(own(zipped), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
@@ -210,7 +213,7 @@ def test_labels_of_json_may_be_numbers_or_truths(tmp_path: Path) -> None:
 
 
 def test_a_folder_for_each_class_with_and_without_splits(tmp_path: Path) -> None:
-    for place, text in (("yes/1.txt", "good\nline"), ("no/1.txt", ""), ("no/2.txt", "bad"), ("notes.md", "not a text")):
+    for place, text in (("yes/1.txt", "good\nline"), ("no/1.txt", ""), ("no/2.TXT", "bad"), ("notes.md", "not a text")):
         write(tmp_path / "plain" / place, text)
         write(tmp_path / "split" / ("train" if "1" in place else "test") / place, text)
     assert pairs(read_own(own(tmp_path / "plain"), DEFAULTS)) == [("", "no", ""), ("bad", "no", ""), ("good\nline", "yes", "")]
