@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
-
-import numpy as np
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
+from rnnbench.task.arrays import load_arrays
 from rnnbench.task.files import read_lines
 from rnnbench.task.splits import SHARES, split_groups
 from rnnbench_tasks.polyphonic_music.notes import read_frames
@@ -58,11 +56,7 @@ def read_pieces(path: Path, name: str) -> list[Piece]:
 
 
 def _read_arrays(path: Path) -> list[Piece]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
-        raise DataError(f"{path}: not a whole .npz file of numbers ({error}); write it with numpy.savez") from error
+    arrays = load_arrays(path)
     if not arrays:
         raise DataError(f"{path}: holds no arrays; each is a piece, T x 88")
     return [Piece(name, check_roll(array, f"{path}: array '{printable(name)}'")) for name, array in arrays.items()]

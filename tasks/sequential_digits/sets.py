@@ -13,9 +13,10 @@ from sklearn.model_selection import train_test_split
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.seeds import child
+from rnnbench.task.arrays import load_arrays
 from rnnbench.task.splits import SHARES, split_rows
 from rnnbench_tasks.sequential_digits.idx import read_idx
-from rnnbench_tasks.sequential_digits.images import Pixels, guess_full, load_arrays, scale
+from rnnbench_tasks.sequential_digits.images import Pixels, guess_full, scale
 
 NUM_DIGITS = 10
 

@@ -26,6 +26,7 @@ MAX_BYTES = 4 * 2**30
 
 # A plain .tar file ends in empty blocks.
 _TAR_BLOCK = 512
+_QUOTING = 'a field that begins with a mark (") must end with one, and marks in it are doubled: put such fields in marks'
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # Numbers as people write them and programs do not: 1,5 and 1.234,50 and 1 000 and $3.20 and 5 %.
@@ -278,6 +279,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
 def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str, str]]:
     head = next(line for line in text.split("\n") if line.strip())
     delimiter = delimiter or max(",;\t", key=_QUOTED.sub("", head).count)
+    start = 1
     # Fields may be texts: the library's limit of 131072 characters is too low for a review.
     before = csv.field_size_limit(2**31 - 1)
     try:
@@ -286,8 +288,14 @@ def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str
         for name in columns:
             if columns.count(name) > 1:
                 raise DataError(f"{path}:1: two columns are called '{printable(name)}'")
-        blank = 0
+        blank, start = 0, reader.line_num + 1
         for fields in reader:
+            if delimiter == "\t" and any("\t" in field and "\n" in field for field in fields):
+                # Tables with tabs are often written without any quoting, and then a mark at the start of a field swallows rows.
+                raise DataError(
+                    f"{path}:{start}: a quotation mark opens a field that ends in line {reader.line_num}, rows behind; {_QUOTING}"
+                )
+            start = reader.line_num + 1
             if not fields:
                 blank += 1
                 continue
@@ -299,6 +307,6 @@ def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str
             blank = 0
             yield dict(zip(columns, fields, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not a table ({error})") from error
+        raise DataError(f"{path}:{start}: not a table ({error}); {_QUOTING}") from error
     finally:
         csv.field_size_limit(before)

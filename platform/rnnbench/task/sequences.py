@@ -3,8 +3,6 @@
 # Shapes: T steps of a sequence, F features, N sequences, S steps of all sequences together.
 
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
+from rnnbench.task.arrays import load_arrays
 from rnnbench.task.files import TABLES, get_column, kind_of, read_table
 from rnnbench.task.series import AUTO, NONE, find_time_column, find_too_large, holds_numbers, read_numbers, require_names
 from rnnbench.task.times import parse_times
@@ -184,7 +183,7 @@ def _read_folder(files: Mapping[str, Path], listed: str, names: Names) -> Sequen
 
 def _read_npz(path: Path, names: Names) -> Sequences:
     """`x` (N, T, F) or (N, T), padded behind `lengths` or with nan, or (S, F) one after the other with `lengths`; `y`, perhaps `groups`."""
-    arrays = _load_npz(path)
+    arrays = load_arrays(path, "save x as numbers, padded to (N, T, F) with lengths, or as all rows one after the other with lengths")
     if "x" not in arrays:
         raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}, but no array x")
     x, lengths = arrays["x"], arrays.get("lengths")
@@ -202,7 +201,7 @@ def _read_npz(path: Path, names: Names) -> Sequences:
     else:
         x = x[:, :, None] if x.ndim == 2 else x
         if lengths is None:
-            valid = ~np.isnan(x).all(axis=2)
+            valid: NDArray[np.bool_] = np.asarray(~np.isnan(x).all(axis=2))
             lengths = np.where(valid.any(axis=1), x.shape[1] - valid[:, ::-1].argmax(axis=1), 0)
         if len(lengths) != len(x) or lengths.max() > x.shape[1]:
             raise DataError(
@@ -226,23 +225,6 @@ def _words(array: NDArray[Any]) -> list[str]:
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     return ["" if one != one else str(one).strip() for one in array.tolist()]
-
-
-def _load_npz(path: Path) -> dict[str, NDArray[Any]]:
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise DataError(f"{path}: not a whole .npz file; save it with numpy.savez")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except ValueError as error:
-        if "llow_pickle" not in str(error):
-            raise DataError(f"{path}: not a whole .npz file ({printable(str(error))})") from error
-        raise DataError(
-            f"{path}: holds an array of objects, which would run code when read; save x as numbers, padded to (N, T, F) with lengths, "
-            "or as all rows one after the other with lengths"
-        ) from error
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a whole .npz file ({printable(str(error))})") from error
 
 
 def _read_ts(path: Path, names: Names) -> Sequences:
