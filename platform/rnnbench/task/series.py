@@ -218,6 +218,13 @@ def require_names(path: Path, names: Sequence[str]) -> None:
     )
 
 
+def _require_row_numbers(path: Path, nameless: Sequence[str]) -> None:
+    """A column without a name may be row numbers that some programs write, words, or empty behind a last delimiter: it is not read."""
+    if all(map(is_missing, nameless)) or not all(map(is_number, nameless)) or _count_up([float(text) for text in nameless]):
+        return
+    raise DataError(f"{path}:1: a column of numbers without a name ({', '.join(map(printable, nameless[:3]))}, ...); name it")
+
+
 def _count_up(numbers: Sequence[float]) -> bool:
     return all(other == one + 1 for one, other in pairwise(numbers))
 
@@ -238,7 +245,7 @@ def _read_one(path: Path, name: str, columns: Columns) -> Table:
                 f"{path}: column '{printable(column)}' is the one of {'times' if column == time else 'series'}; it cannot be a value"
             )
     free = [column for column in names if column not in ("", time, series, *listed)] if columns.values is None else []
-    # A column without a name is the row numbers that some programs write.
+    _require_row_numbers(path, [row.get("", "") for row in rows])
     of_numbers = [column for column in free if _holds_numbers(path, rows, column)]
     chosen = [*listed, *of_numbers]
     if not chosen:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from rnnbench.base.names import printable
-from rnnbench.task.audio import SUFFIXES, read_sound
+from rnnbench.task.audio import SUFFIXES, UNREAD, read_sound
 from rnnbench.task.clips import Clip
 from rnnbench.task.sound_files import SoundFiles
 
@@ -16,7 +16,7 @@ RARE = 10
 
 
 def check_sounds(sounds: SoundFiles, splits: Mapping[str, Sequence[Clip]]) -> list[str]:
-    """Equal sounds within and across splits, silent and clipped ones, other sample rates, several channels, sounds of no row.
+    """Equal, silent and clipped sounds, other sample rates, several channels, sounds of no row or of no kind that is read.
 
     Raises:
         DataError: one of them cannot be read.
@@ -43,6 +43,8 @@ def check_sounds(sounds: SoundFiles, splits: Mapping[str, Sequence[Clip]]) -> li
     unused = sorted(name for name in set(sounds.names) - set(places) if name.lower().endswith(SUFFIXES))
     if unused:
         lines.append(f"{len(unused)} sounds belong to no row: {_some(unused)}")
+    if unread := sorted(name for name in set(sounds.names) - set(places) if name.lower().endswith(UNREAD)):
+        lines.append(f"{len(unread)} sounds are of a kind that is not read ({_some(unread)}); convert them to wav or flac")
     return lines
 
 

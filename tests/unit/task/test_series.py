@@ -207,6 +207,8 @@ def test_the_row_numbers_that_some_programs_write_are_not_read(tmp_path: Path) -
     path = tmp_path / "a.csv"
     pd.DataFrame({"x": [1.5, 2.5]}).to_csv(path)
     assert read(path).series[0].columns == ("x",)
+    for first, second in (("", ""), ("dry", "wet"), ("7", "8")):
+        assert read(write(path, f"x,\n1,{first}\n2,{second}\n")).series[0].columns == ("x",)
 
 
 @pytest.mark.parametrize("head", [",0,1", "0,1,2", "2019,2020,2021", "1,2,c"])
@@ -271,6 +273,7 @@ def test_every_file_of_a_folder_is_a_series(tmp_path: Path) -> None:
         ("x;y\n5 %;2\n", Columns(), "a.csv, row 1, column 'x': '5 %' is not a number; write it with a decimal point alone"),
         ("0.5,0.25\n1,2\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (0.5, 0.25)"),
         ("2020-01-01,5\n2020-01-02,6\n", Columns(), "a.csv:1: the first line must name the columns"),
+        (",x\n5,1\n3,2\n", Columns(), "a.csv:1: a column of numbers without a name (5, 3, ...); name it"),
         ("112\n118\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (112)"),
         ("date,x\n,1\n", Columns(time="date"), "row 1, column 'date': no time"),
         (

@@ -493,6 +493,28 @@ def test_everything_odd_is_found_and_counted(tmp_path: Path) -> None:
     assert any(line.endswith("of the train split are cut: longer than data.max_tokens = 1") for line in found)
 
 
+def test_classes_that_differ_in_spelling_alone_and_many_rare_ones_are_told(tmp_path: Path) -> None:
+    labels = ["Good", "good", "1", "1.0", "2", *(f"rare {number}" for number in range(11))]
+    rows = [(f"text {row} of {label}", label) for label in labels for row in range(3 if label.startswith("rare") else 10)]
+    found = findings(write(tmp_path / "own.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)))
+    assert "classes 'Good', 'good' differ in spelling alone: are they one?" in found
+    assert "classes '1', '1.0' differ in spelling alone: are they one?" in found
+    assert "11 classes have fewer than 10 rows: too few to learn or to test them" in found
+    assert len([line for line in found if "spelling" in line or "too few" in line]) == 3
+
+
+def test_files_of_a_folder_that_are_passed_over_are_told(tmp_path: Path) -> None:
+    for row in range(20):
+        write(tmp_path / "folder" / ("yes", "no")[row % 2] / f"{row}.txt", f"text {row}")
+    assert not [line for line in findings(tmp_path / "folder") if "not read" in line]
+    for name in ("README.md", "yes/more.text", "yes/z.doc", "yes/z.pdf"):
+        write(tmp_path / "folder" / name, "x")
+    assert "4 files of the folder not read: README.md, yes/more.text, yes/z.doc and 1 more" in findings(tmp_path / "folder")
+    for name in ("train.csv", "test.csv", "train_more.csv"):
+        write(tmp_path / "tables" / name, "text,label\n" + "".join(f"{name} {row},{row % 2}\n" for row in range(20)))
+    assert "1 file of the folder not read: train_more.csv" in findings(tmp_path / "tables")
+
+
 def test_rows_that_are_sorted_by_label_and_one_sided_labels_are_told(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", "text,label\n" + "".join(f"text {n},{'rare' if n >= 95 else 'common'}\n" for n in range(100)))
     found = findings(path)
