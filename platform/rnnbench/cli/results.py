@@ -163,13 +163,17 @@ def report(
     output().print(str(files.html), markup=False, soft_wrap=True)
 
 
-def status_document(glance: "Glance", name: str) -> dict[str, Any]:
-    """The document of `status --json`."""
+def status_document(glance: "Glance", name: str, lanes: "list[LaneStanding] | None" = None) -> dict[str, Any]:
+    """The document of `status --json`.
+
+    Args:
+        lanes: The sweep's standings, where they have been read.
+    """
     from rnnbench.sweep.scoreboard import status_json
     from rnnbench.task.catalogue import get_task
 
     seconds = glance.session_s(name)
-    lanes = read_standings(glance, name)
+    lanes = read_standings(glance, name) if lanes is None else lanes
     specs = {lane.best_key: glance.get_spec(lane.best_key) for lane in lanes if lane.best_key}
     document = status_json(name, lanes, specs, lambda task: get_task(task).metric.name, seconds)
     return document | {"workers": list_workers(glance, name)}
