@@ -260,6 +260,14 @@ def _read_one(path: Path, name: str, columns: Columns) -> Table:
         full_name = "/".join(part for part in (name, group) if part)
         series_of_group = Series(full_name, path, tuple(chosen), values_TC[index], np.array(index) + 1)
         found.append(_with_times(series_of_group, [times[row] for row in index], time) if times else series_of_group)
+    forms = {one.stamps.form: one for one in found if one.stamps is not None}
+    if len(forms) > 1:
+        # Each series told by its own order whether months come before days: two answers cannot both be right.
+        (form, one), (other_form, other) = list(forms.items())[:2]
+        raise DataError(
+            f"{path}, column '{printable(time)}': times of series '{printable(one.name)}' are {form}, those of '{printable(other.name)}' "
+            f"{other_form}; write all as 2024-01-31"
+        )
     return Table(found, len(targets) or len(chosen), tuple(column for column in free if column not in of_numbers), time)
 
 

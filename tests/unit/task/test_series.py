@@ -273,6 +273,11 @@ def test_every_file_of_a_folder_is_a_series(tmp_path: Path) -> None:
         ("x;y\n5 %;2\n", Columns(), "a.csv, row 1, column 'x': '5 %' is not a number; write it with a decimal point alone"),
         ("0.5,0.25\n1,2\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (0.5, 0.25)"),
         ("2020-01-01,5\n2020-01-02,6\n", Columns(), "a.csv:1: the first line must name the columns"),
+        (
+            "s,date,x\na,01/02/2020,1\na,02/01/2020,2\nb,03/12/2020,1\nb,02/01/2021,2\nb,01/02/2021,2\n",
+            Columns(series="s"),
+            "a.csv, column 'date': times of series 'a' are %m/%d/%Y, those of 'b' %d/%m/%Y; write all as 2024-01-31",
+        ),
         (",x\n5,1\n3,2\n", Columns(), "a.csv:1: a column of numbers without a name (5, 3, ...); name it"),
         ("112\n118\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (112)"),
         ("date,x\n,1\n", Columns(time="date"), "row 1, column 'date': no time"),
