@@ -61,6 +61,9 @@ def _of_values(series: Series, borders: Borders) -> Iterator[str]:
         if not len(known) or known.min() == known.max():
             yield f"{name}: constant; it tells nothing"
             continue
+        if len(in_file) > 1 and (np.diff(in_file) == 1).all():
+            yield f"{name}: it counts the rows; leave it out of data.columns, or name it in data.time_column"
+            continue
         length, end = _longest_run(values)
         if length >= STUCK_ROWS:
             yield f"{name}: {length} times {values[end]:g} on end up to row {series.rows[end]}"

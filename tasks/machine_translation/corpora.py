@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
-from rnnbench.task.files import get_column, read_lines, read_table
+from rnnbench.task.files import TABLES, get_column, kind_of, read_lines, read_table
 from rnnbench.task.splits import SHARES, split_groups
 
 # How the first letters of a part's name say its split.
 _BEGINNINGS = {"train": "train", "val": "validation", "dev": "validation", "test": "test"}
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _PLAIN = (".gz", ".txt")
 
 
@@ -58,7 +57,7 @@ def read_own(files: Mapping[str, Path], source: str, target: str, seed: int) -> 
         DataError: files that do not fit together, or a pair that is half empty; the text names file and row.
     """
     parts = {part: read_aligned(*sides) for part, sides in _find_sides(files, source, target).items()}
-    tables = {name: path for name, path in files.items() if name.removesuffix(".gz").endswith(_TABLES)}
+    tables = {name: path for name, path in files.items() if kind_of(name).endswith(TABLES)}
     if not parts:
         parts = {_stem(name): _read_columns(path, source, target) for name, path in tables.items()}
     if not parts:
@@ -122,7 +121,7 @@ def _find_sides(files: Mapping[str, Path], source: str, target: str) -> dict[str
     """The two files of each part: train.en and train.de are part `train`, source.txt and target.txt part ``."""
     sides: dict[str, dict[str, Path]] = {}
     for name, path in files.items():
-        while name.endswith(_PLAIN):
+        while name.lower().endswith(_PLAIN):
             name = str(PurePosixPath(name).with_suffix(""))
         part, _, side = name.replace("/", ".").rpartition(".")
         if side in (source, target):

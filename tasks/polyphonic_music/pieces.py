@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
-
-import numpy as np
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
+from rnnbench.task.arrays import load_arrays
 from rnnbench.task.files import read_lines
 from rnnbench.task.splits import SHARES, split_groups
 from rnnbench_tasks.polyphonic_music.notes import read_frames
@@ -35,7 +33,7 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> dic
     Raises:
         DataError: a file is damaged or holds something else, or there are too few pieces.
     """
-    if len(files) == 1 and (path := next(iter(files.values()))).suffix == ".mat":
+    if len(files) == 1 and (path := next(iter(files.values()))).suffix.lower() == ".mat":
         return {name: _numbered(rolls) for name, rolls in read_rolls(path, splits).items()}
     pieces = [piece for name, path in files.items() for piece in read_pieces(path, name)]
     members = _by_folder(pieces) or _by_chance(pieces, seed)
@@ -50,19 +48,15 @@ def read_pieces(path: Path, name: str) -> list[Piece]:
     Raises:
         DataError: it is neither, or damaged.
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return _read_arrays(path)
-    if path.suffix in TEXTS:
+    if path.suffix.lower() in TEXTS:
         return [Piece(name, check_roll(read_frames(read_lines(path), str(path)), str(path)))]
     raise DataError(f"{path}: not a piece; give .npz, .txt or .csv files, or a single .mat file")
 
 
 def _read_arrays(path: Path) -> list[Piece]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
-        raise DataError(f"{path}: not a whole .npz file of numbers ({error}); write it with numpy.savez") from error
+    arrays = load_arrays(path)
     if not arrays:
         raise DataError(f"{path}: holds no arrays; each is a piece, T x 88")
     return [Piece(name, check_roll(array, f"{path}: array '{printable(name)}'")) for name, array in arrays.items()]

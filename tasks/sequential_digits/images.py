@@ -6,7 +6,6 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
+from rnnbench.task.arrays import load_array, load_arrays
 from rnnbench.task.files import parse_number, read_lines
 
 PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 # A column that Kaggle's tables of MNIST have beside the pixels.
 _LABEL = "label"
+# Arrays beside the images in what this task is trained on.
+_LABELS = ("labels", "y_train", "y_test")
 
 Pixels = NDArray[np.float32]
 
@@ -47,7 +49,7 @@ def read_images(path: Path, height: int, width: int, full: float) -> list[NamedI
     elif path.suffix.lower() == ".npy":
         found = _from_arrays(path, {"": load_array(path)}, full)
     elif path.suffix.lower() == ".npz":
-        found = _from_arrays(path, load_arrays(path), full)
+        found = _from_arrays(path, {name: array for name, array in load_arrays(path).items() if name not in _LABELS}, full)
     elif path.suffix.lower() == ".csv":
         found = _read_table(path, height, width, full)
     else:
@@ -57,35 +59,6 @@ def read_images(path: Path, height: int, width: int, full: float) -> list[NamedI
             size = "x".join(map(str, image.pixels.shape))
             raise DataError(f"{path}: {printable(image.name)} is {size}, but this model reads {height}x{width}; scale it first")
     return found
-
-
-def load_array(path: Path) -> NDArray[np.generic]:
-    """The array of a .npy file.
-
-    Raises:
-        DataError: it is none, or holds objects.
-    """
-    try:
-        with path.open("rb") as file:
-            array: NDArray[np.generic] = np.load(file, allow_pickle=False)
-    except (OSError, EOFError, ValueError, BadZipFile) as error:
-        raise DataError(f"{path}: not a whole .npy file of numbers ({error}); write it with numpy.save") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: holds several arrays; name it .npz")
-    return array
-
-
-def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a .npz file by name.
-
-    Raises:
-        DataError: it is none, or holds objects.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
-        raise DataError(f"{path}: not a whole .npz file of numbers ({error}); write it with numpy.savez") from error
 
 
 def scale(values: NDArray[np.generic], full: float, where: str) -> Pixels:

@@ -13,9 +13,10 @@ from sklearn.model_selection import train_test_split
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.seeds import child
+from rnnbench.task.arrays import load_arrays
 from rnnbench.task.splits import SHARES, split_rows
 from rnnbench_tasks.sequential_digits.idx import read_idx
-from rnnbench_tasks.sequential_digits.images import Pixels, guess_full, load_arrays, scale
+from rnnbench_tasks.sequential_digits.images import Pixels, guess_full, scale
 
 NUM_DIGITS = 10
 
@@ -85,7 +86,7 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> Ima
     if any(name.removesuffix(".gz").endswith("-ubyte") for name in files):
         return read_mnist({Path(name).name: path for name, path in files.items()}, seed, splits)
     path = next(iter(files.values()))
-    if len(files) != 1 or path.suffix != ".npz":
+    if len(files) != 1 or path.suffix.lower() != ".npz":
         raise DataError(f"{path.parent if len(files) > 1 else path}: give one .npz file, or a folder with the four idx files of MNIST")
     arrays = load_arrays(path)
     keras = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}

@@ -4,8 +4,10 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from rnnbench.base.names import printable
+from rnnbench.task.files import is_number
 from rnnbench.task.text import PAD, UNKNOWN
 from rnnbench_tasks.text_classification.preparation import Preparation
 from rnnbench_tasks.text_classification.reading import Corpus
@@ -18,8 +20,11 @@ LINE_ENDS = {
 }  # fmt: skip
 # UTF-8 that was read as Latin-1 or Windows-1252 and written again: A or a with a sign on it, then what stood for a second byte.
 _TWICE_ENCODED = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|\u00e2[\u0080-\u009f]")
+# What stands behind the file's name where a row is from.
+_PLACE_IN_FILE = re.compile(r"(, row \d+|:\d+)$")
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Above these shares or below these counts a number is worth a line.
+SHOWN, MANY_RARE = 3, 10
 RARE_ROWS, MUCH_UNKNOWN, MANY_CUT, ONE_SIDED = 10, 0.1, 0.25, 0.9
 
 
@@ -28,6 +33,15 @@ def check_rows(corpus: Corpus, prepared: Preparation) -> list[str]:
     rows = corpus.rows
     parts = {name: [rows[number] for number in corpus.splits[name]] for name in SPLITS}
     return [*_about_classes(rows, parts), *_about_copies(rows, parts), *_about_characters(rows), *_about_tokens(parts, prepared)]
+
+
+def check_files(files: Mapping[str, Path], rows: Sequence[Row]) -> list[str]:
+    """Whether files of a person's own folder were passed over."""
+    read = {_PLACE_IN_FILE.sub("", row.where) for row in rows}
+    if passed := [name for name, path in files.items() if str(path) not in read]:
+        more = f" and {len(passed) - SHOWN} more" if len(passed) > SHOWN else ""
+        return [f"{_count(len(passed), 'file')} of the folder not read: {', '.join(map(printable, passed[:SHOWN]))}{more}"]
+    return []
 
 
 def _about_classes(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]]) -> list[str]:
@@ -39,11 +53,21 @@ def _about_classes(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]]) -> l
     if runs <= by_split and len(rows) > len(counts):
         found.append("the rows are sorted by label: a part from the start or end is one-sided; splits and batches here are drawn at random")
     label, most = counts.most_common(1)[0]
+    spellings: dict[str, list[str]] = {}
+    for name in counts:
+        spellings.setdefault(_as_meant(name), []).append(name)
+    found += [
+        f"classes {', '.join(map(repr, map(printable, names)))} differ in spelling alone: are they one?"
+        for names in spellings.values()
+        if len(names) > 1
+    ]
     if most > ONE_SIDED * len(rows):
         found.append(f"{most / len(rows):.1%} of the rows are '{printable(label)}': look at macro F1 beside accuracy")
-    for label, count in counts.items():
-        if count < RARE_ROWS:
-            found.append(f"class '{printable(label)}' has {_count(count, 'row')}: too few to learn or to test it")
+    rare = {label: count for label, count in counts.items() if count < RARE_ROWS}
+    if len(rare) > MANY_RARE:
+        found.append(f"{len(rare)} classes have fewer than {RARE_ROWS} rows: too few to learn or to test them")
+    else:
+        found += [f"class '{printable(label)}' has {_count(count, 'row')}: too few to learn or to test it" for label, count in rare.items()]
     for name, part in parts.items():
         there = {row.label for row in part}
         if len(there) == 1:
@@ -90,6 +114,11 @@ def _about_characters(rows: Sequence[Row]) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _as_meant(label: str) -> str:
+    """The same for Yes and yes, and for 1 and 1.0."""
+    return f"{float(label):g}" if is_number(label) else " ".join(label.casefold().split())
 
 
 def _holder(sign: str) -> Callable[[str], bool]:

@@ -7,10 +7,9 @@ from pathlib import Path, PurePosixPath
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
 from rnnbench.base.parameters import Value
-from rnnbench.task.files import decode, get_column, read_bytes, read_lines, read_table
+from rnnbench.task.files import TABLES, decode, get_column, kind_of, read_bytes, read_lines, read_table
 from rnnbench_tasks.text_classification.rows import SPLITS, Row, find_split, get_text
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 ACCEPTED = (
     "a table (.csv, .tsv, .jsonl), a .txt file of lines that begin with a label, a folder of tables called train, validation and test, "
     "or a folder with one folder of .txt files for each class"
@@ -30,7 +29,7 @@ def read_own(files: Mapping[str, Path], parameters: Mapping[str, Value]) -> list
     """
     if len(files) == 1 and "/" not in next(iter(files)):
         rows = list(_read_file(next(iter(files.values())), "", parameters))
-    elif any("/" in name and name.endswith(".txt") for name in files):
+    elif any("/" in name and name.lower().endswith(".txt") for name in files):
         rows = list(_read_folders(files))
     else:
         rows = list(_read_by_split(files, parameters))
@@ -40,7 +39,7 @@ def read_own(files: Mapping[str, Path], parameters: Mapping[str, Value]) -> list
 
 
 def _read_file(path: Path, split: str, parameters: Mapping[str, Value]) -> Iterator[Row]:
-    name = path.name.removesuffix(".gz")
+    name = kind_of(path.name)
     if name.endswith(TABLES):
         return _read_table(path, split, parameters)
     if name.endswith(".txt"):
@@ -84,13 +83,13 @@ def _read_labelled_lines(path: Path, split: str) -> Iterator[Row]:
 
 def _read_folders(files: Mapping[str, Path]) -> Iterator[Row]:
     """`CLASS/file.txt`, or `train/CLASS/file.txt` and so on; other files are passed over."""
-    depths = {len(PurePosixPath(name).parts): name for name in files if "/" in name and name.endswith(".txt")}
+    depths = {len(PurePosixPath(name).parts): name for name in files if "/" in name and name.lower().endswith(".txt")}
     if len(depths) > 1:
         shallow, deep = depths[min(depths)], depths[max(depths)]
         raise DataError(f"{_place(files)}: {printable(shallow)} and {printable(deep)} do not lie equally deep; {_layout()}")
     for name, path in files.items():
         parts = PurePosixPath(name).parts
-        if len(parts) not in depths or not name.endswith(".txt"):
+        if len(parts) not in depths or not name.lower().endswith(".txt"):
             continue
         split = find_split(parts[0]) if len(parts) == 3 else ""
         if len(parts) > 3 or (len(parts) == 3 and not split):
@@ -105,7 +104,7 @@ def _read_by_split(files: Mapping[str, Path], parameters: Mapping[str, Value]) -
     found: dict[str, Path] = {}
     for name, path in files.items():
         split = find_split(PurePosixPath(name).name.split(".")[0])
-        if "/" in name or not split or not name.removesuffix(".gz").endswith((*TABLES, ".txt")):
+        if "/" in name or not split or not kind_of(name).endswith((*TABLES, ".txt")):
             continue
         if split in found:
             raise DataError(f"{path}: {found[split].name} is the {split} split already")

@@ -6,9 +6,10 @@ from pathlib import Path
 from rnnbench.base.parameters import Value
 from rnnbench.task.answers import Answer, Question
 from rnnbench.task.module import TaskData, TaskModule
+from rnnbench.task.sources import OWN
 from rnnbench_tasks.text_classification.answering import answer_lines
 from rnnbench_tasks.text_classification.baselines import find_baselines
-from rnnbench_tasks.text_classification.checks import check_rows
+from rnnbench_tasks.text_classification.checks import check_files, check_rows
 from rnnbench_tasks.text_classification.module import Module
 from rnnbench_tasks.text_classification.preparation import Preparation
 from rnnbench_tasks.text_classification.reading import prepare, read_rows
@@ -39,4 +40,4 @@ def check_data(files: Mapping[str, Path], data: str, parameters: Mapping[str, Va
     """What is worth knowing before training."""
     corpus = read_rows(files, data, parameters)
     prepared = Preparation.from_plain(prepare(corpus, parameters, ()).preparation)
-    return check_rows(corpus, prepared)
+    return [*check_rows(corpus, prepared), *(check_files(files, corpus.rows) if data.startswith(OWN) else ())]

@@ -13,7 +13,7 @@ from rnnbench.base.errors import PlanChangedError, UnknownNameError
 from rnnbench.ledger.engine import open_engine
 from rnnbench.ledger.records import EpochRecord, Holder, LaneStanding, Status, SweepRecord
 from rnnbench.ledger.store import Ledger
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Foundation, TrialSpec
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -113,6 +113,25 @@ def test_a_changed_plan_is_refused_with_the_lines_that_differ(ledger: Ledger) ->
     assert "--name one-2" in str(error.value)
     assert "\n" not in str(error.value)
     assert len(ledger.trials("one")) == 2
+
+
+def test_an_adaptive_sweep_whose_data_or_versions_have_moved_is_refused(ledger: Ledger) -> None:
+    slots = [("adding", "generated", "lstm", number) for number in range(3)]
+    planned = replace(sweep(), settings={"search": {"method": "tpe"}, "budget": {}})
+    lane, made = SPECS[0].lane, SPECS[0].foundation
+    ledger.record_sweep(planned, [], slots[:2], 1, {lane: made})
+    assert ledger.draw_slot("one", 0, SPECS[:1], {})
+    ledger.record_sweep(planned, [], slots, 1, {lane: made})
+    data, task, cell, loop = made
+    others: dict[str, Foundation] = {
+        "the data 'generated'": (f"{data}x", task, cell, loop),
+        "the version of task 'adding'": (data, task + 1, cell, loop),
+        "the version of cell 'lstm'": (data, task, cell + 1, loop),
+        "the version of the loop": (data, task, cell, loop + 1),
+    }
+    for words, other in others.items():
+        with pytest.raises(PlanChangedError, match=f"What differs: {words}. Give"):
+            ledger.record_sweep(planned, [], slots, 1, {lane: other})
 
 
 def test_a_trial_in_two_sweeps_keeps_its_place_in_each(ledger: Ledger) -> None:

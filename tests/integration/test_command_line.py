@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ space:
 COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
 
 
-def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, code: int = 0, command: Sequence[str] = COMMAND) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RNNBENCH")}
-    done = subprocess.run([*COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == code, done.stderr + done.stdout
     return done
 
@@ -70,6 +71,13 @@ def test_the_same_command_again_runs_nothing_and_exits_0(folder: Path) -> None:
         json.loads((folder / "runs" / "reports" / "small" / "report.json").read_bytes())["sweeps"][0]["trials"]
         == (json.loads(before)["sweeps"][0]["trials"])
     )
+
+
+@pytest.mark.parametrize("again", [("sweep", "small.yaml"), ("resume", "small")])
+def test_no_worker_is_started_where_nothing_is_left_to_do(folder: Path, again: tuple[str, ...]) -> None:
+    without = [sys.executable, "-c", "import sys; sys.executable = '/no/python'; from rnnbench.cli.app import main; main()"]
+    words = ("--executor", "local", "--tracking-uri", "none")
+    assert "8 already done" in run(folder, *again, *words, command=without).stderr
 
 
 def test_a_trial_can_be_shown_and_run_again_with_the_same_result(folder: Path) -> None:

@@ -202,7 +202,7 @@ def test_the_three_lines_of_the_card_work_on_another_machine(person: Person, tmp
     ("arguments", "message"),
     [
         (("predict", "letter", "--input", "a"), "no sweep 'letter' has run here; did you mean 'letters'?"),
-        (("predict", "letters/zz", "--input", "a"), "no trial of sweep 'letters' start with 'zz'"),
+        (("predict", "letters/zz", "--input", "a"), "no trial of sweep 'letters' starts with 'zz'"),
         (("predict", "letters"), "no input: give --input TEXT, FILE or -"),
         (("predict", "letters", "--input", "-"), "standard input is empty"),
         (("predict", "letters", "--input", "word.txt"), "there is no file word.txt"),
@@ -311,3 +311,23 @@ def test_what_a_model_says_cannot_steer_a_terminal() -> None:
     from rnnbench.cli.predict import harmless
 
     assert harmless("a\x1b[2Jb\r\n\tc\x07\u202e\u00e4") == "a\\x1b[2Jb\\r\n\tc\\x07\\u202e\u00e4"
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "letters", "--out"), ("export-benchmark", "letters", "--out"), ("db", "extract", "letters", "--to")]
+)
+def test_a_folder_that_cannot_be_made_is_one_line(person: Person, words: tuple[str, ...]) -> None:
+    said = person.type(*words, "words.txt/below", code=2)
+    assert said.err.startswith("rnnbench: ")
+    assert said.err.endswith("words.txt/below cannot be written (Not a directory); name another folder\n")
+
+
+def test_an_answer_that_cannot_be_written_is_one_line(person: Person) -> None:
+    said = person.type("predict", "letters", "--input", "aei", "--out", "words.txt/a/b.csv", code=2)
+    assert "words.txt/a/b.csv cannot be written (Not a directory)" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_doctor_says_where_results_cannot_be_written(person: Person) -> None:
+    said = json.loads(person.type("doctor", "--home", "words.txt/x", "--json", code=1).out)
+    assert [check["ok"] for check in said if check["check"] == "results"] == [False]

@@ -101,7 +101,7 @@ def check_tracking(uri: str) -> Check:
 def _places(home: Path) -> list[Check]:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free_gb = shutil.disk_usage(existing).free / 1e9
-    writable = os.access(existing, os.W_OK)
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
     checks: list[Check] = [("disk", free_gb >= ROOM_GB, f"{free_gb:.1f} GB free for {home}")]
     checks.append(("results", writable, f"{home} can{'' if writable else 'not'} be written"))
     memory = Path("/dev") / "shm"

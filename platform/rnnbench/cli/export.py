@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.cli.options import DbOption, HomeOption, command, home_at, open_ledger, output
+from rnnbench.cli.options import DbOption, HomeOption, command, home_at, open_ledger, output, writing
 from rnnbench.cli.predict import refused
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def export_benchmark(
 
     with open_ledger(home_at(home), db) as ledger:
         studies = [Study.read(ledger, name) for name in names]
-    number = export_tabular(studies, out)
+    with writing(out):
+        number = export_tabular(studies, out)
     output().print(f"{number} trials written to {out}; the card is {out / 'README.md'}", markup=False, soft_wrap=True)
 
 

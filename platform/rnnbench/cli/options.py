@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rnnbench.base.files import is_disk_full
 from rnnbench.base.home import Home
 from rnnbench.base.secrets import redact
 
@@ -65,6 +66,23 @@ def read_given(
 def home_at(option: str | None) -> Home:
     """The results folder the person means."""
     return Home.at(option, os.environ)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Within, a folder that cannot be written is what the person gave, not a mistake of ours.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    from rnnbench.base.errors import InputError
+
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise InputError(f"{place} cannot be written ({error.strerror or error}); name another folder") from error
 
 
 @contextmanager

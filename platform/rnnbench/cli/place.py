@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.options import home_flag
+from rnnbench.cli.options import home_flag, open_glance
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -122,11 +122,22 @@ class Place:
         )
 
     @contextmanager
-    def begin(self, planned: "Planned") -> "Iterator[Executor]":
-        """The executor; that of this machine starts its host now, while the sweep is recorded."""
+    def begin(self, planned: "Planned", *, has_ended: bool) -> "Iterator[Executor]":
+        """The executor; that of this machine starts its host now, while the sweep is recorded.
+
+        Args:
+            has_ended: Whether there is likely nothing to run; if there is, the host starts when it must.
+        """
         executor = self.build(planned)
-        with executor if isinstance(executor, AbstractContextManager) else nullcontext():
+        with executor if isinstance(executor, AbstractContextManager) and not has_ended else nullcontext():
             yield executor
+
+    def has_ended(self, name: str) -> bool:
+        """Whether a sweep of this name has run to its end here."""
+        if not (self.db or self.home.has_results):
+            return False
+        with open_glance(self.home, self.db) as glance:
+            return glance.has_ended(name)
 
     def flags(self) -> str:
         """The options that a later command needs to mean the same place."""

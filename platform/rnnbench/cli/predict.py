@@ -60,8 +60,8 @@ def predict(
     check_options(card, options)
     if out is not None:
         check_out(out)
-    lines, files = read_inputs(card, inputs or [], sys.stdin.buffer.read)
-    question = build_question(card, lines, files, options)
+    lines, files = read_inputs(card, inputs or [], sys.stdin.buffer.read, spec.parameters)
+    question = build_question(card, lines, files, options, spec.parameters)
     people().print(f"model: {words}", markup=False, soft_wrap=True)
     if empty := sum(not line.strip() for line in question.lines):
         people().print(f"{empty} of {len(question.lines)} lines are empty; they are answered like any other", markup=False)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnbench.base.errors import UnknownNameError
-from rnnbench.cli.options import DbOption, HomeOption, JsonOption, command, home_at, home_flag, open_glance, open_ledger, output, print_json
+from rnnbench.cli.options import (
+    DbOption,
+    HomeOption,
+    JsonOption,
+    command,
+    home_at,
+    home_flag,
+    open_glance,
+    open_ledger,
+    output,
+    print_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -147,18 +159,23 @@ def report(
     Example: rnnbench report lstm gru elman --out comparison
     """
     place = home_at(home)
-    with open_ledger(place, db) as ledger:
-        files = write_sweep_report(ledger, names, place, (out or place.report_folder("-".join(names)[:100])).absolute())
+    folder = (out or place.report_folder("-".join(names)[:100])).absolute()
+    with open_ledger(place, db) as ledger, writing(folder):
+        files = write_sweep_report(ledger, names, place, folder)
     output().print(str(files.html), markup=False, soft_wrap=True)
 
 
-def status_document(glance: "Glance", name: str) -> dict[str, Any]:
-    """The document of `status --json`."""
+def status_document(glance: "Glance", name: str, lanes: "list[LaneStanding] | None" = None) -> dict[str, Any]:
+    """The document of `status --json`.
+
+    Args:
+        lanes: The sweep's standings, where they have been read.
+    """
     from rnnbench.sweep.scoreboard import status_json
     from rnnbench.task.catalogue import get_task
 
     seconds = glance.session_s(name)
-    lanes = read_standings(glance, name)
+    lanes = read_standings(glance, name) if lanes is None else lanes
     specs = {lane.best_key: glance.get_spec(lane.best_key) for lane in lanes if lane.best_key}
     document = status_json(name, lanes, specs, lambda task: get_task(task).metric.name, seconds)
     return document | {"workers": list_workers(glance, name)}

@@ -16,6 +16,7 @@ from rnnbench.cli.options import (
     output,
     print_json,
     require_results,
+    writing,
 )
 
 
@@ -123,7 +124,8 @@ def extract(
     from rnnbench.ledger.extract import extract as write
 
     engine = open_engine(_url(home, db))
-    count = write(engine, names, to)
+    with writing(to):
+        count = write(engine, names, to)
     engine.dispose()
     output().print(f"{count} trials in {to}; read them back with: {command()} db restore {to} --home HOME", markup=False, soft_wrap=True)
 
@@ -141,7 +143,8 @@ def restore(
     from rnnbench.ledger.extract import restore as read
 
     place = home_at(home)
-    place.path.mkdir(parents=True, exist_ok=True)
+    with writing(place.path):
+        place.path.mkdir(parents=True, exist_ok=True)
     engine = open_engine(db or place.ledger_url)
     names = read(folder, engine)
     engine.dispose()

@@ -112,7 +112,8 @@ def sweep(
         return
     if forecast:
         print_forecast(people(), forecast)
-    with place.begin(planned) as begun, open_ledger(place.home, db, must_exist=False) as ledger:
+    has_ended = place.has_ended(planned.sweep.name)
+    with place.begin(planned, has_ended=has_ended) as begun, open_ledger(place.home, db, must_exist=False) as ledger:
         planned = planned.record(ledger, sys.argv)
         sys.exit(_run(planned, ledger, place, begun, as_json))
 
@@ -147,7 +148,9 @@ def resume(
         planned = planned.record(ledger, sys.argv)
         if retry_failed:
             people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)
-        with place.begin(planned) as begun:
+        with ledger.glance() as glance:
+            has_ended = glance.has_ended(name)
+        with place.begin(planned, has_ended=has_ended) as begun:
             sys.exit(_run(planned, ledger, place, begun, as_json))
 
 
@@ -281,7 +284,7 @@ def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | No
 
     with ledger.glance() as glance:
         lanes = read_standings(glance, name)
-        document = status_document(glance, name) if as_json else {}
+        document = status_document(glance, name, lanes) if as_json else {}
     counts = total(lanes)
     if as_json:
         print_json(document)

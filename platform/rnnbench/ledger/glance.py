@@ -52,6 +52,11 @@ class Glance:
         names = [row[0] for row in self._execute("SELECT name FROM sweeps ORDER BY created_at, name", {})]
         raise UnknownSweepError(never_ran(name, names))
 
+    def has_ended(self, name: str) -> bool:
+        """Whether a sweep of this name has run, and every trial that was planned for it has ended."""
+        sweeps = list(self._execute("SELECT ended_at FROM sweeps WHERE name = :sweep", {"sweep": name}))
+        return bool(sweeps) and sweeps[0][0] is not None
+
     def leases(self) -> list[LeaseRecord]:
         """Every lease, of each sweep the eldest first."""
         query = "SELECT sweep, token, host, pid, process, joined, since, beat_at, beats, stop FROM leases ORDER BY sweep, since, token"

@@ -13,7 +13,7 @@ from rnnbench.base.names import printable
 from rnnbench.ledger.models import OutboxRow, PlannedRow, SlotRow, SweepRow, TrialRow
 from rnnbench.ledger.records import Status, SweepRecord
 from rnnbench.ledger.rows import CHUNK, chunks, select_trials, trial_values
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Foundation, Lane, TrialSpec
 
 # Task, data set, cell and number of a slot.
 Place = tuple[str, str, str, int]
@@ -62,28 +62,57 @@ def add_slots(session: Session, name: str, slots: Sequence[Place], replicates: i
             position += replicates
 
 
-def require_extension(session: Session, row: SweepRow, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place]) -> None:
+def require_extension(
+    session: Session,
+    row: SweepRow,
+    sweep: SweepRecord,
+    specs: Sequence[TrialSpec],
+    slots: Sequence[Place],
+    foundations: Mapping[Lane, Foundation],
+) -> None:
     """Refuses a new plan for a sweep in the ledger unless all that was planned is in it.
 
     Raises:
         PlanChangedError: it is not; the text shows the lines of the file that differ.
     """
     held = _places(session, row.name)
-    searched = [trial.key for trial in select_trials(session, row.name) if trial.spec.stage == "search"]
+    searched = [trial.spec for trial in select_trials(session, row.name) if trial.spec.stage == "search"]
+    moved = _moved(searched, foundations)
     if held:
         # What an adaptive search draws is not planned: its file must be the same but for the number of slots.
         settings = [_without_num_samples(each) for each in (row.settings, sweep.settings)]
-        if held <= set(slots) and settings[0] == settings[1]:
+        if held <= set(slots) and settings[0] == settings[1] and not moved:
             return
-    elif not slots and set(searched) <= {spec.key() for spec in specs}:
+    elif not slots and {spec.key() for spec in searched} <= {spec.key() for spec in specs}:
         return
     old, new = row.text.splitlines(), sweep.text.splitlines()
     lines = [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
-    shown = "; ".join(printable(line) for line in lines[:6]) or "the settings given on the command line, the data or a version of the code"
+    shown = "; ".join([*(printable(line) for line in lines[:6]), *moved]) or "the settings given on the command line"
     raise PlanChangedError(
         f"sweep '{row.name}' exists with another plan, and what it planned is not part of the new one. "
         f"What differs: {shown}. Give the new one a name of its own: --name {row.name}-2"
     )
+
+
+def _moved(specs: Sequence[TrialSpec], foundations: Mapping[Lane, Foundation]) -> list[str]:
+    """What the recorded trials of a sweep are made of and new ones would not be, in words."""
+    found: dict[str, None] = {}
+    for spec in specs:
+        new = foundations.get(spec.lane, spec.foundation)
+        for words, before, now in zip(
+            (
+                f"the data '{spec.data}'",
+                f"the version of task '{spec.task}'",
+                f"the version of cell '{spec.cell}'",
+                "the version of the loop",
+            ),
+            spec.foundation,
+            new,
+            strict=True,
+        ):
+            if before != now:
+                found[printable(words)] = None
+    return list(found)
 
 
 def _places(session: Session, name: str) -> set[Place]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
@@ -31,7 +31,7 @@ from rnnbench.ledger.records import (
     TrialRecord,
 )
 from rnnbench.ledger.rows import PART, chunks, select_decisions, select_trials, sweep_record, sweep_row
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import Foundation, Lane, TrialSpec
 
 # Trial, rung, verdict and evidence of a scheduler's decision.
 Decided = tuple[str, int, str, Mapping[str, Plain]]
@@ -67,7 +67,14 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def record_sweep(self, sweep: SweepRecord, specs: Sequence[TrialSpec], slots: Sequence[Place] = (), replicates: int = 1) -> None:
+    def record_sweep(
+        self,
+        sweep: SweepRecord,
+        specs: Sequence[TrialSpec],
+        slots: Sequence[Place] = (),
+        replicates: int = 1,
+        foundations: Mapping[Lane, Foundation] = MappingProxyType({}),
+    ) -> None:
         """Takes a sweep with all its search trials, or the slots of an adaptive search, pending; the same again changes nothing.
 
         Where a sweep of that name exists, what it planned must all be in the new plan: then it is extended.
@@ -75,6 +82,7 @@ class Ledger:
         Args:
             slots: Task, data set, cell and number of each slot.
             replicates: Trials that each slot will hold.
+            foundations: What the trials of each lane will be made of; those of a sweep are all made of the same.
         Raises:
             PlanChangedError: it is not; the text shows the lines of the file that differ.
         """
@@ -87,7 +95,7 @@ class Ledger:
                 session.flush()
                 session.add(OutboxRow(sweep=sweep.name, kind="sweep_planned", payload={}))
             else:
-                require_extension(session, row, sweep, specs, slots)
+                require_extension(session, row, sweep, specs, slots, foundations)
                 row.path, row.text, row.settings = sweep.path, sweep.text, dict(sweep.settings)
             add_trials(session, sweep.name, specs)
             add_slots(session, sweep.name, slots, replicates)
@@ -360,8 +368,8 @@ class Ledger:
             keys = session.scalars(query.limit(3)).all() if key else []
             found = select_trials(session, name, keys=keys) if keys else []
         if len(found) != 1:
-            number = "no trial" if not found else f"{len(found)} trials"
-            raise UnknownNameError(f"{number} of sweep '{name}' start with '{printable(key)}'; `rnnbench status {name}` names the best")
+            number = f"{len(found)} trials of sweep '{name}' start" if found else f"no trial of sweep '{name}' starts"
+            raise UnknownNameError(f"{number} with '{printable(key)}'; `rnnbench status {name}` names the best")
         return found[0]
 
     def epochs(self, keys: Sequence[str]) -> dict[str, list[EpochRecord]]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import InputError
-from rnnbench.base.files import write_atomic
+from rnnbench.base.files import is_disk_full, write_atomic
 from rnnbench.report.style import COLOURS, RC, Picture, draw
 from rnnbench.task.answers import Answer, Curve, Plot
 
@@ -59,7 +59,9 @@ def write_answer(answer: Answer, out: Path) -> list[Path]:
     for path, content in files.items():
         try:
             write_atomic(path, content)
-        except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        except OSError as error:
+            if is_disk_full(error):
+                raise
             raise InputError(f"{path} cannot be written ({error.strerror})") from error
     return list(files)
 

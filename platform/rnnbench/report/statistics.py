@@ -1,6 +1,7 @@
 """The statistics of a report; each says what it assumes and where it is from."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -147,7 +148,10 @@ def welch_pairs(
     tests = []
     for one, other in pairs:
         usable = len(one) > 1 and len(other) > 1 and (np.ptp(one) > 0 or np.ptp(other) > 0)
-        tests.append(stats.ttest_ind(one, other, equal_var=False) if usable else None)
+        with warnings.catch_warnings():
+            # Of a group whose values are all equal, whose variance is 0 and nothing else.
+            warnings.filterwarnings("ignore", "Precision loss occurred in moment calculation", RuntimeWarning)
+            tests.append(stats.ttest_ind(one, other, equal_var=False) if usable else None)
     p_values = [float(test.pvalue) for test in tests if test is not None]
     corrected = iter(holm(p_values))
     found: list[Difference | None] = []

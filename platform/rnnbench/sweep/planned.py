@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnbench.base.errors import DataError, SweepFileError
 from rnnbench.cells.own import get_source
+from rnnbench.cells.table import get_cell
 from rnnbench.ledger.records import SweepRecord
 from rnnbench.search.plan import Slot, plan, plan_slots
 from rnnbench.search.sweepfile import SweepFile
@@ -14,7 +15,7 @@ from rnnbench.sweep.environment import environment, utc_now
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.sources import data_home, differs_from_published, fingerprint, locate
 from rnnbench.trial.job import Job
-from rnnbench.trial.spec import TrialSpec
+from rnnbench.trial.spec import LOOP_VERSION, Foundation, Lane, TrialSpec
 
 if TYPE_CHECKING:
     # Only named here: a bad sweep file is refused before the database's library is loaded.
@@ -48,6 +49,16 @@ class Planned:
         job = Job(spec.key(), 1, spec, files, "", threads=resources.cpus, own_cell=own_cell)
         return replace(job, workers=resources.workers, gpus=resources.gpus)
 
+    def foundations(self) -> dict[Lane, Foundation]:
+        """What the trials of each lane are made of besides their parameters."""
+        return {
+            (task.name, task.data, cell): (
+                self.fingerprints[task.name, task.data], get_task(task.name).version, get_cell(cell).version, LOOP_VERSION
+            )
+            for task in self.sweep.tasks
+            for cell in self.sweep.cells
+        }  # fmt: skip
+
     def record(self, ledger: "Ledger", arguments: Sequence[str]) -> "Planned":
         """Puts the sweep and all its trials into the ledger; the same again changes nothing.
 
@@ -61,7 +72,7 @@ class Planned:
         sweep = self.sweep
         record = SweepRecord(sweep.name, str(sweep.path), sweep.text, sweep.settings(), environment(arguments), utc_now())
         slots = [(slot.task, slot.data, slot.cell, slot.draw) for slot in self.slots]
-        ledger.record_sweep(record, self.specs, slots, sweep.replicates)
+        ledger.record_sweep(record, self.specs, slots, sweep.replicates, self.foundations())
         return replace(self, specs=())
 
 

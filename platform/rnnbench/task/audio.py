@@ -1,7 +1,7 @@
 """Reading sound: one channel of 16 bit samples at a wanted rate, and what had to be done to get it.
 
-Whatever libsndfile reads: wav, flac, ogg, NIST sphere. Channels are mixed down by their mean; other sample rates go through a polyphase
-filter (scipy.signal.resample_poly); finer samples are rounded to 16 bit, which is what sound is kept in.
+Whatever libsndfile reads: wav, flac, ogg, mp3, aiff, au, NIST sphere. Channels are mixed down by their mean; other sample rates go through
+a polyphase filter (scipy.signal.resample_poly); finer samples are rounded to 16 bit, which is what sound is kept in.
 """
 
 import io
@@ -25,7 +25,9 @@ from rnnbench.task.features import FULL_SCALE
 Samples = NDArray[np.int16]
 # What libsndfile knows of a sound of unknown length, as programs write that pipe it.
 _OPEN_END = (0, 0xFFFFFFFF)
-SUFFIXES = (".wav", ".flac", ".ogg", ".sph")
+SUFFIXES = (".wav", ".flac", ".ogg", ".sph", ".mp3", ".opus", ".aif", ".aiff", ".au")
+# Sound that people have and libsndfile does not read.
+UNREAD = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".3gp", ".mov")
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _opened(content: bytes, where: str) -> Iterator[soundfile.SoundFile]:
             yield file
     except soundfile.SoundFileError as error:
         reason = printable(" ".join(str(error).removeprefix("Error opening ").split()).rpartition(": ")[2].rstrip("."))
-        raise DataError(f"{where}: not sound that can be read ({reason}); wav, flac, ogg and sph files can") from error
+        raise DataError(f"{where}: not sound that can be read ({reason}); wav, flac, ogg, mp3, aiff, au and sph files can") from error
 
 
 def _require_whole_wav(content: bytes, where: str) -> None:

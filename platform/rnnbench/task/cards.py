@@ -147,6 +147,8 @@ class TaskCard:
         must_beat: Of a memory problem, the level of a method without memory; a trial that does not beat it is `unsolved`.
         predict: Options of `rnnbench predict`, `predict.*`; None where the task's models cannot be asked.
         predict_input: What they are asked with: lines of text, or files that the task reads itself (sound, tables).
+        predict_column: Of a task of lines, the parameter that names the column of texts of a table (.csv, .tsv, .jsonl) that a model is
+            asked with; None: every file is one of lines.
         data_parallel: Whether a batch's rows can be shared among processes (`resources.workers`); not where state is carried from
             batch to batch.
         module: Import path of its code.
@@ -164,6 +166,7 @@ class TaskCard:
     question: tuple[str, ...] = ()
     predict: tuple[Parameter, ...] | None = None
     predict_input: Literal["lines", "files"] = "lines"
+    predict_column: str | None = None
     published: tuple[PublishedNumber, ...] = field(default=())
     own_data: OwnDataCard | None = None
     must_beat: MustBeat | None = None
@@ -204,6 +207,8 @@ def parse_card(text: str, module: str, where: str) -> TaskCard:
             raise InputError(f"{where}: ranges: {name}: [{low:g}, {high:g}] is empty")
     if unknown := set(card.question) - {parameter.name for parameter in parameters}:
         raise InputError(f"{where}: question: {', '.join(sorted(unknown))}: not among its parameters")
+    if card.predict_column is not None and card.predict_column not in {parameter.name for parameter in parameters}:
+        raise InputError(f"{where}: predict_column: {card.predict_column}: not among its parameters")
     if unknown := {name for number in card.published for name in number.asked} - set(card.question):
         raise InputError(f"{where}: published: asked: {', '.join(sorted(unknown))}: not part of its question")
     return card

@@ -9,11 +9,10 @@ from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
 from rnnbench.base.parameters import Value
 from rnnbench.task.audio import SUFFIXES
-from rnnbench.task.files import get_column, read_table
+from rnnbench.task.files import TABLES, get_column, kind_of, read_table
 from rnnbench.task.sound_files import SoundFiles, is_archive
 from rnnbench.task.sources import OWN
 
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # What people call the splits.
 _SPLIT_NAMES = {
     "train": "train",
@@ -56,9 +55,9 @@ def own_sounds(files: Mapping[str, Path]) -> SoundFiles:
     if len(files) == 1 and not path.name.lower().endswith(SUFFIXES):
         if is_archive(path):
             raise DataError(f"{path}: an archive; unpack it and name the folder")
-        if path.name.removesuffix(".gz").endswith(_TABLES):
+        if kind_of(path.name).endswith(TABLES):
             raise DataError(f"{path}: no other file lies in its folder, and the sounds of a manifest must lie in it or below")
-        raise DataError(f"{path}: neither a folder of sounds nor its manifest ({', '.join(_TABLES)})")
+        raise DataError(f"{path}: neither a folder of sounds nor its manifest ({', '.join(TABLES)})")
     return SoundFiles(files)
 
 
@@ -123,7 +122,7 @@ def read_class_folders(sounds: SoundFiles) -> list[Clip]:
 
 
 def _find_manifest(sounds: SoundFiles, given: str, chosen: Value) -> str | None:
-    tables = [name for name in sounds.names if name.removesuffix(".gz").endswith(_TABLES)]
+    tables = [name for name in sounds.names if kind_of(name).endswith(TABLES)]
     if given in tables:
         if chosen not in (None, given):
             words = f"data.manifest names '{printable(str(chosen))}', but this is the manifest that data: {{path: ...}} names"

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import re
 import tarfile
 import zipfile
@@ -18,13 +19,23 @@ from typing import Any
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable, suggest
 
+# How the names of tables end, perhaps with .gz behind.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # A member of an archive that unpacks to more is not data of ours.
 MAX_BYTES = 4 * 2**30
 
 # A plain .tar file ends in empty blocks.
 _TAR_BLOCK = 512
+_QUOTING = 'a field that begins with a mark (") must end with one, and marks in it are doubled: put such fields in marks'
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# Numbers as people write them and programs do not: 1,5 and 1.234,50 and 1 000 and $3.20 and 5 %.
+_WRITTEN = re.compile(r"[+-]?[$\u20ac\u00a3\u00a5]? ?[+-]?\d+([., '\u00a0\u202f]\d{3})*([.,]\d+)? ?[%$\u20ac\u00a3\u00a5]?")
+
+
+def kind_of(name: str) -> str:
+    """A file's name whose end says what it holds: in small letters and without .gz, for DATA.CSV and data.csv.gz are tables too."""
+    return name.lower().removesuffix(".gz")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -34,7 +45,7 @@ def read_bytes(path: Path) -> bytes:
         DataError: it cannot be read, or is no whole gzip file.
     """
     try:
-        if path.suffix != ".gz":
+        if path.suffix.lower() != ".gz":
             return path.read_bytes()
         with gzip.open(path) as file:
             content = file.read(MAX_BYTES + 1)
@@ -88,7 +99,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     Raises:
         DataError: not such a file, a row with too many or too few fields, no rows; the text names the row.
     """
-    name = path.name.removesuffix(".gz")
+    name = kind_of(path.name)
     if name.endswith((".jsonl", ".ndjson")):
         rows = [_json_row(line, f"{path}:{number}") for number, line in enumerate(read_lines(path), 1) if line.strip()]
     else:
@@ -129,8 +140,25 @@ def parse_number(text: str, where: str) -> float:
             return float(text)
     except ValueError:
         pass
-    hint = "; write decimals with a point" if _DECIMAL_COMMA.fullmatch(text.strip()) else ""
+    hint = ""
+    if _DECIMAL_COMMA.fullmatch(text.strip()):
+        hint = "; write decimals with a point"
+    elif is_written_number(text):
+        hint = "; write it with a decimal point alone, without a unit or signs between its digits"
     raise DataError(f"{where}: '{printable(text.strip(), 40)}' is not a number{hint}")
+
+
+def is_number(text: str) -> bool:
+    """Whether a field holds a number, not a missing one."""
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def is_written_number(text: str) -> bool:
+    """Whether a field is one that a person would call a number: also with a decimal comma, signs between its digits, or a unit."""
+    return is_number(text) or _WRITTEN.fullmatch(text.strip()) is not None
 
 
 def is_missing(text: str) -> bool:
@@ -251,6 +279,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
 def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str, str]]:
     head = next(line for line in text.split("\n") if line.strip())
     delimiter = delimiter or max(",;\t", key=_QUOTED.sub("", head).count)
+    start = 1
     # Fields may be texts: the library's limit of 131072 characters is too low for a review.
     before = csv.field_size_limit(2**31 - 1)
     try:
@@ -259,8 +288,14 @@ def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str
         for name in columns:
             if columns.count(name) > 1:
                 raise DataError(f"{path}:1: two columns are called '{printable(name)}'")
-        blank = 0
+        blank, start = 0, reader.line_num + 1
         for fields in reader:
+            if delimiter == "\t" and any("\t" in field and "\n" in field for field in fields):
+                # Tables with tabs are often written without any quoting, and then a mark at the start of a field swallows rows.
+                raise DataError(
+                    f"{path}:{start}: a quotation mark opens a field that ends in line {reader.line_num}, rows behind; {_QUOTING}"
+                )
+            start = reader.line_num + 1
             if not fields:
                 blank += 1
                 continue
@@ -272,6 +307,6 @@ def _csv_rows(path: Path, text: str, delimiter: str | None) -> Iterator[dict[str
             blank = 0
             yield dict(zip(columns, fields, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not a table ({error})") from error
+        raise DataError(f"{path}:{start}: not a table ({error}); {_QUOTING}") from error
     finally:
         csv.field_size_limit(before)

@@ -1,29 +1,32 @@
-"""From what a person types to a Question: options checked, text files as their lines, other files as they are. No torch."""
+"""From what a person types to a Question: options checked, text files as their lines, tables as a column of them, others as they are."""
 
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rnnbench.base.errors import InputError, ParameterError
+from rnnbench.base.errors import DataError, InputError, ParameterError
 from rnnbench.base.names import printable, suggest
 from rnnbench.base.parameters import Value
 from rnnbench.task.answers import Question
 from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import list_tasks
-from rnnbench.task.files import decode, read_lines
+from rnnbench.task.files import TABLES, decode, kind_of, read_lines, read_table
 
 STANDARD_INPUT = "-"
 _PREFIX = "predict."
 _LIKE_A_FILE = re.compile(r"\S*\.(txt|csv|tsv|json|jsonl|ndjson|md|wav|flac|npz|npy|mat|ts|gz|zip)")
 
 
-def build_question(card: TaskCard, lines: Sequence[str], files: Sequence[Path], options: Mapping[str, Value]) -> Question:
+def build_question(
+    card: TaskCard, lines: Sequence[str], files: Sequence[Path], options: Mapping[str, Value], parameters: Mapping[str, Value]
+) -> Question:
     """What the task is asked.
 
     Args:
-        files: For a task of lines text files, whose lines come behind `lines`.
+        files: For a task of lines text files, or tables where the card has a `predict_column`, whose texts come behind `lines`.
         options: Some of the card's `predict` options, by their short names.
+        parameters: Those that the model was trained with.
     Raises:
         InputError: the task cannot be asked, or not with this, or with nothing.
         ParameterError: an option's name or value.
@@ -31,7 +34,7 @@ def build_question(card: TaskCard, lines: Sequence[str], files: Sequence[Path], 
     """
     checked = check_options(card, options)
     if card.predict_input == "lines":
-        lines, files = [*lines, *(line for file in files for line in read_lines(file))], ()
+        lines, files = [*lines, *(line for file in files for line in _texts_of(file, card, parameters))], ()
     elif lines:
         raise InputError(f"there is no file {printable(lines[0])}; models of task '{card.name}' are asked with files{_accepted(card)}")
     for file in files:
@@ -43,10 +46,13 @@ def build_question(card: TaskCard, lines: Sequence[str], files: Sequence[Path], 
     return Question(list(lines), list(files), checked)
 
 
-def read_inputs(card: TaskCard, inputs: Sequence[str], standard_input: Callable[[], bytes]) -> tuple[list[str], list[Path]]:
+def read_inputs(
+    card: TaskCard, inputs: Sequence[str], standard_input: Callable[[], bytes], parameters: Mapping[str, Value]
+) -> tuple[list[str], list[Path]]:
     """Lines of text and files from the words of a command line, in their order: each is a file's name, a text, or `-`.
 
     Args:
+        parameters: Those that the model was trained with.
         standard_input: Reads all of it.
     Raises:
         InputError: something that must be a file is none.
@@ -66,8 +72,10 @@ def read_inputs(card: TaskCard, inputs: Sequence[str], standard_input: Callable[
                 raise InputError("standard input is empty")
             lines += text.removesuffix("\n").split("\n")
         elif _is_file(path):
-            lines += read_lines(path)
+            lines += _texts_of(path, card, parameters)
         elif _looks_like_a_file(given):
+            if _is_folder(path):
+                raise InputError(f"{printable(given)} is a folder; name its files")
             near = _near(path)
             hint = f", but there is {near}" if near else ""
             raise InputError(f"there is no file {printable(given)}{hint}; a text that looks like one goes in by standard input (--input -)")
@@ -101,6 +109,18 @@ def check_options(card: TaskCard, given: Mapping[str, Value]) -> dict[str, Value
             )
             raise ParameterError(f"predict.{name} exists only with {words}")
     return values
+
+
+def _texts_of(path: Path, card: TaskCard, parameters: Mapping[str, Value]) -> list[str]:
+    """The lines of a text file, or one column of a table."""
+    if card.predict_column is None or not kind_of(path.name).endswith(TABLES):
+        return read_lines(path)
+    rows, column = read_table(path), str(parameters[card.predict_column])
+    for number, row in enumerate(rows, 1):
+        if column not in row:
+            words = f"no column '{printable(column)}', which the model reads ({card.predict_column}){suggest(column, row)}"
+            raise DataError(f"{path}, row {number}: {words}; call it so, or give its lines by standard input (--input -)")
+    return [row[column] for row in rows]
 
 
 def _accepted(card: TaskCard) -> str:

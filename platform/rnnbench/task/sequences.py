@@ -3,8 +3,6 @@
 # Shapes: T steps of a sequence, F features, N sequences, S steps of all sequences together.
 
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,13 +13,13 @@ from numpy.typing import NDArray
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
-from rnnbench.task.files import get_column, read_table
-from rnnbench.task.series import AUTO, NONE, find_too_large, holds_numbers, read_numbers
-from rnnbench.task.times import looks_like_times, parse_times
+from rnnbench.task.arrays import load_arrays
+from rnnbench.task.files import TABLES, get_column, kind_of, read_table
+from rnnbench.task.series import AUTO, NONE, find_time_column, find_too_large, holds_numbers, read_numbers, require_names
+from rnnbench.task.times import parse_times
 from rnnbench.task.ts_format import read_ts
 
 LABELS = "labels.csv"
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _OF_SPLIT = re.compile(r"(?:^|.*[_.-])(train|validation|valid|val|test)", re.IGNORECASE)
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
@@ -111,7 +109,7 @@ def parse_targets(sequences: Sequences) -> NDArray[np.float64]:
 
 
 def _read_file(path: Path, names: Names) -> Sequences:
-    name = path.name.removesuffix(".gz")
+    name = kind_of(path.name)
     if name.endswith(".ts"):
         return _read_ts(path, names)
     if name.endswith(".npz"):
@@ -122,20 +120,22 @@ def _read_file(path: Path, names: Names) -> Sequences:
 
 
 def _is_data(name: str) -> bool:
-    return name.removesuffix(".gz").endswith((*TABLES, ".ts", ".npz"))
+    return kind_of(name).endswith((*TABLES, ".ts", ".npz"))
 
 
 def _read_long(path: Path, names: Names) -> Sequences:
     """A table with a row for each step: id, perhaps time, features, and the same target and group in all rows of a sequence."""
     rows = read_table(path)
     ids = get_column(rows, names.sequence, path, "data.id_column")
-    targets = get_column(rows, names.target, path, "data.target_column") if names.target is not None else None
+    targets = _targets(path, rows, names)
     groups = get_column(rows, names.group, path, "data.group_column") if names.group != NONE else None
     time = _time_column(path, rows, names, {names.sequence, names.target, names.group})
     taken = {names.sequence, names.target, names.group, time}
     features, values_SF = _features(path, rows, names, taken)
     members: dict[str, list[int]] = {}
     for row, one in enumerate(ids):
+        if not one.strip():
+            raise DataError(f"{path}, row {row + 1}: column '{printable(names.sequence)}' is empty: which sequence is it of?")
         members.setdefault(one, []).append(row)
     for index in members.values():
         for column, what in ((targets, names.target), (groups, names.group)):
@@ -153,12 +153,17 @@ def _read_long(path: Path, names: Names) -> Sequences:
     )
 
 
+def _targets(path: Path, rows: Sequence[Mapping[str, str]], names: Names) -> list[str] | None:
+    """Labels without the spaces around them, which nobody sees."""
+    return None if names.target is None else [text.strip() for text in get_column(rows, names.target, path, "data.target_column")]
+
+
 def _read_folder(files: Mapping[str, Path], listed: str, names: Names) -> Sequences:
     """A table for each sequence, and one that lists them."""
     path, folder = files[listed], PurePosixPath(listed).parent
     rows = read_table(path)
     places = get_column(rows, "file", path, "a column 'file'")
-    targets = get_column(rows, names.target, path, "data.target_column") if names.target is not None else ()
+    targets = _targets(path, rows, names)
     groups = get_column(rows, names.group, path, "data.group_column") if names.group != NONE else ()
     found = []
     for row, place in enumerate(places):
@@ -173,17 +178,19 @@ def _read_folder(files: Mapping[str, Path], listed: str, names: Names) -> Sequen
         if found[-1][0] != found[0][0]:
             raise DataError(f"{files[name]}: columns {', '.join(found[-1][0])}, but {printable(places[0])} has {', '.join(found[0][0])}")
     where = [str(files[(folder / place).as_posix()]) for place in places]
-    return Sequences(found[0][0], places, [values for _, values in found], where, targets, groups)
+    return Sequences(found[0][0], places, [values for _, values in found], where, targets or (), groups)
 
 
 def _read_npz(path: Path, names: Names) -> Sequences:
     """`x` (N, T, F) or (N, T), padded behind `lengths` or with nan, or (S, F) one after the other with `lengths`; `y`, perhaps `groups`."""
-    arrays = _load_npz(path)
+    arrays = load_arrays(path, "save x as numbers, padded to (N, T, F) with lengths, or as all rows one after the other with lengths")
     if "x" not in arrays:
         raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}, but no array x")
     x, lengths = arrays["x"], arrays.get("lengths")
     if x.dtype.kind not in "buif" or x.ndim not in (2, 3):
         raise DataError(f"{path}: x is {x.dtype} with {x.ndim} axes, must be numbers of shape (N, T, F), (N, T), or (S, F) with lengths")
+    if not x.size:
+        raise DataError(f"{path}: x is {'x'.join(map(str, x.shape))}: it holds no value")
     x = x.astype(np.float64)
     if lengths is not None and (lengths.ndim != 1 or lengths.dtype.kind not in "ui" or len(lengths) == 0 or lengths.min() < 1):
         raise DataError(f"{path}: lengths must be whole numbers from 1, one for each sequence")
@@ -194,7 +201,7 @@ def _read_npz(path: Path, names: Names) -> Sequences:
     else:
         x = x[:, :, None] if x.ndim == 2 else x
         if lengths is None:
-            valid = ~np.isnan(x).all(axis=2)
+            valid: NDArray[np.bool_] = np.asarray(~np.isnan(x).all(axis=2))
             lengths = np.where(valid.any(axis=1), x.shape[1] - valid[:, ::-1].argmax(axis=1), 0)
         if len(lengths) != len(x) or lengths.max() > x.shape[1]:
             raise DataError(
@@ -207,27 +214,17 @@ def _read_npz(path: Path, names: Names) -> Sequences:
             raise DataError(f"{path}: holds {', '.join(arrays)}, but no array {name}")
         if is_asked and arrays[name].shape != (len(values),):
             raise DataError(f"{path}: {name} has shape {arrays[name].shape}, must have one entry for each of {len(values)} sequences")
-        found[name] = [str(one) for one in arrays[name].tolist()] if is_asked else []
+        found[name] = _words(arrays[name]) if is_asked else []
     features = _without_names(path, values[0].shape[1], names)
     where = [f"{path}, sequence {number}" for number in range(1, len(values) + 1)]
     return Sequences(features, [str(number) for number in range(1, len(values) + 1)], values, where, found["y"], found["groups"])
 
 
-def _load_npz(path: Path) -> dict[str, NDArray[Any]]:
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise DataError(f"{path}: not a whole .npz file; save it with numpy.savez")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except ValueError as error:
-        if "llow_pickle" not in str(error):
-            raise DataError(f"{path}: not a whole .npz file ({printable(str(error))})") from error
-        raise DataError(
-            f"{path}: holds an array of objects, which would run code when read; save x as numbers, padded to (N, T, F) with lengths, "
-            "or as all rows one after the other with lengths"
-        ) from error
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a whole .npz file ({printable(str(error))})") from error
+def _words(array: NDArray[Any]) -> list[str]:
+    """Labels or numbers as text, nan as none."""
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    return ["" if one != one else str(one).strip() for one in array.tolist()]
 
 
 def _read_ts(path: Path, names: Names) -> Sequences:
@@ -260,6 +257,7 @@ def _features(
         columns = list(names.features)
     else:
         columns = [name for name in rows[0] if name and name not in taken and holds_numbers([row.get(name, "") for row in rows])]
+    require_names(path, list(rows[0]))
     if not columns:
         raise DataError(f"{path}: no column of numbers among {', '.join(map(printable, rows[0]))}; name those to read in data.columns")
     texts = [get_column(rows, column, path, "data.columns") for column in columns]
@@ -271,14 +269,8 @@ def _features(
 
 
 def _time_column(path: Path, rows: Sequence[Mapping[str, str]], names: Names, taken: set[str | None]) -> str:
-    if names.time == NONE:
-        return ""
-    if names.time != AUTO:
-        get_column(rows, names.time, path, "data.time_column")
-        return names.time
     listed = names.features or ()
-    free = [name for name in rows[0] if name not in taken and name not in listed]
-    return next((name for name in free if looks_like_times(name, [row.get(name, "") for row in rows[:20]])), "")
+    return find_time_column(path, rows, names.time, [name for name in rows[0] if name not in taken and name not in listed])
 
 
 def _require_one_value(path: Path, column: Sequence[str], index: Sequence[int], what: str) -> None:

@@ -5,6 +5,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
-from rnnbench.task.files import get_column, is_missing, parse_number, read_table
-from rnnbench.task.times import Stamps, Step, find_step, looks_like_times, parse_times, places_of, times_after
+from rnnbench.task.files import get_column, is_missing, is_number, is_written_number, parse_number, read_table
+from rnnbench.task.times import Stamps, Step, find_step, looks_like_times, parse_times, places_of, seems_meant_as_times, times_after
 
 Gaps = Literal["insert", "rows", "refuse"]
 Row = Mapping[str, str]
@@ -172,25 +173,69 @@ def find_too_large(values: NDArray[np.float64]) -> int:
 
 
 def holds_numbers(texts: Sequence[str]) -> bool:
-    """Whether a column is one of numbers, perhaps with mistakes, and not one of words."""
+    """Whether a column is one of numbers, perhaps with mistakes or in a form that is not read, and not one of words."""
     given = [text for text in texts if not is_missing(text)]
-    return not given or sum(map(is_number, given)) >= MIN_NUMBERS * len(given)
+    return not given or sum(map(is_written_number, given)) >= MIN_NUMBERS * len(given)
 
 
-def is_number(text: str) -> bool:
-    """Whether a field holds a number, not a missing one."""
-    try:
-        return "_" not in text and bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+def find_time_column(path: Path, rows: Sequence[Row], asked: str, among: Sequence[str]) -> str:
+    """The column of times: the one asked for, with auto the first of `among` that holds some; empty: there is none.
+
+    Raises:
+        DataError: there is no column of that name, or with auto one whose times are of no form that is known.
+    """
+    if asked == NONE:
+        return ""
+    if asked != AUTO:
+        get_column(rows, asked, path, "data.time_column")
+        return asked
+    fields = {name: [row.get(name, "") for row in rows[:20]] for name in among}
+    found = next((name for name, texts in fields.items() if looks_like_times(name, texts)), "")
+    unknown = next((name for name, texts in fields.items() if seems_meant_as_times(name, texts)), "")
+    if unknown and not found:
+        shown = next(text.strip() for text in fields[unknown] if text.strip())
+        raise DataError(
+            f"{path}, column '{printable(unknown)}': '{printable(shown, 40)}' is no time that is known; write times as 2024-01-31 or "
+            "2024-01-31 12:00:00, or set data.time_column to none: rows then follow each other as they stand"
+        )
+    return found
+
+
+def require_names(path: Path, names: Sequence[str]) -> None:
+    """A first line of values instead of names would be lost.
+
+    Raises:
+        DataError: every column is called by a number or a time, and these do not count (0, 1, 2, ... or 2019, 2020, ...).
+    """
+    given = [name for name in names if name]
+    if not given or not all(is_number(name) or looks_like_times("", [name]) for name in given):
+        return
+    if given in (["0"], ["1"]) or (len(given) > 1 and all(map(is_number, given)) and _count_up([float(name) for name in given])):
+        return
+    raise DataError(
+        f"{path}:1: the first line must name the columns, but holds values ({', '.join(map(printable, given[:3]))}); put a line of names "
+        "in front"
+    )
+
+
+def _require_row_numbers(path: Path, nameless: Sequence[str]) -> None:
+    """A column without a name may be row numbers that some programs write, words, or empty behind a last delimiter: it is not read."""
+    if all(map(is_missing, nameless)) or not all(map(is_number, nameless)) or _count_up([float(text) for text in nameless]):
+        return
+    raise DataError(f"{path}:1: a column of numbers without a name ({', '.join(map(printable, nameless[:3]))}, ...); name it")
+
+
+def _count_up(numbers: Sequence[float]) -> bool:
+    return all(other == one + 1 for one, other in pairwise(numbers))
 
 
 def _read_one(path: Path, name: str, columns: Columns) -> Table:
     rows = read_table(path)
     names = list(rows[0])
+    require_names(path, names)
     series = "" if columns.series == NONE else columns.series
     groups = get_column(rows, series, path, "data.series_column") if series else [""] * len(rows)
-    time = _time_column(path, rows, columns.time, series)
+    time = find_time_column(path, rows, columns.time, [name for name in names if name != series])
     targets = columns.targets or ()
     listed = list(dict.fromkeys([*targets, *(columns.values or ())]))
     for column in listed:
@@ -200,7 +245,7 @@ def _read_one(path: Path, name: str, columns: Columns) -> Table:
                 f"{path}: column '{printable(column)}' is the one of {'times' if column == time else 'series'}; it cannot be a value"
             )
     free = [column for column in names if column not in ("", time, series, *listed)] if columns.values is None else []
-    # A column without a name is the row numbers that some programs write.
+    _require_row_numbers(path, [row.get("", "") for row in rows])
     of_numbers = [column for column in free if _holds_numbers(path, rows, column)]
     chosen = [*listed, *of_numbers]
     if not chosen:
@@ -215,6 +260,14 @@ def _read_one(path: Path, name: str, columns: Columns) -> Table:
         full_name = "/".join(part for part in (name, group) if part)
         series_of_group = Series(full_name, path, tuple(chosen), values_TC[index], np.array(index) + 1)
         found.append(_with_times(series_of_group, [times[row] for row in index], time) if times else series_of_group)
+    forms = {one.stamps.form: one for one in found if one.stamps is not None}
+    if len(forms) > 1:
+        # Each series told by its own order whether months come before days: two answers cannot both be right.
+        (form, one), (other_form, other) = list(forms.items())[:2]
+        raise DataError(
+            f"{path}, column '{printable(time)}': times of series '{printable(one.name)}' are {form}, those of '{printable(other.name)}' "
+            f"{other_form}; write all as 2024-01-31"
+        )
     return Table(found, len(targets) or len(chosen), tuple(column for column in free if column not in of_numbers), time)
 
 
@@ -230,15 +283,6 @@ def _with_times(series: Series, texts: Sequence[str], column: str) -> Series:
         newest = "the newest row comes first: " if (apart < 0).all() else ""
         raise DataError(f"{where(row)}: {stamps.show(row)} comes after {stamps.show(row - 1)}; {newest}sort the rows by time")
     return replace(series, stamps=stamps)
-
-
-def _time_column(path: Path, rows: Sequence[Row], asked: str, series: str) -> str:
-    if asked == NONE:
-        return ""
-    if asked != AUTO:
-        get_column(rows, asked, path, "data.time_column")
-        return asked
-    return next((name for name in rows[0] if name != series and looks_like_times(name, [row.get(name, "") for row in rows[:20]])), "")
 
 
 def _holds_numbers(path: Path, rows: Sequence[Row], column: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from rnnbench.base.names import printable
-from rnnbench.task.audio import SUFFIXES, read_sound
+from rnnbench.task.audio import SUFFIXES, UNREAD, read_sound
 from rnnbench.task.clips import Clip
 from rnnbench.task.sound_files import SoundFiles
 
@@ -16,7 +16,7 @@ RARE = 10
 
 
 def check_sounds(sounds: SoundFiles, splits: Mapping[str, Sequence[Clip]]) -> list[str]:
-    """Equal sounds within and across splits, silent and clipped ones, other sample rates, several channels, sounds of no row.
+    """Equal, silent and clipped sounds, other sample rates, several channels, sounds of no row or of no kind that is read.
 
     Raises:
         DataError: one of them cannot be read.
@@ -26,25 +26,25 @@ def check_sounds(sounds: SoundFiles, splits: Mapping[str, Sequence[Clip]]) -> li
         for clip in clips:
             places.setdefault(clip.name, []).append((split, clip))
     rates: Counter[int] = Counter()
-    noted: dict[str, list[str]] = {"are silent (every sample is zero)": [], "are clipped (loudest samples in a row)": []}
+    noted: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {}
     for name, content in sounds.read(list(places)):
         sound = read_sound(content, places[name][0][1].where)
         rates[sound.rate] += 1
-        for what, found in zip(noted, (sound.is_silent, sound.is_cut), strict=True):
-            if found:
-                noted[what].append(name)
-        for what in sound.done:
-            noted.setdefault(f"will be {what}", []).append(name)
+        true = {"are silent (every sample is zero)": sound.is_silent, "are clipped (loudest samples in a row)": sound.is_cut}
+        for what in (*(words for words, is_so in true.items() if is_so), *(f"will be {words}" for words in sound.done)):
+            noted.setdefault(what, []).append(name)
         if not sound.is_silent:
             groups.setdefault(hashlib.sha256(sound.samples.tobytes()).hexdigest(), []).append(name)
-    lines = [f"{len(names)} sounds {what}: {_some(names)}" for what, names in noted.items() if names]
+    lines = [f"{len(names)} sounds {what}: {_some(names)}" for what, names in noted.items()]
     if len(rates) > 1:
         lines.append(f"sounds have {len(rates)} sample rates ({', '.join(f'{rate} Hz: {count}' for rate, count in rates.most_common())})")
     lines += _repeated([[place for name in names for place in places[name]] for names in groups.values()])
     unused = sorted(name for name in set(sounds.names) - set(places) if name.lower().endswith(SUFFIXES))
     if unused:
         lines.append(f"{len(unused)} sounds belong to no row: {_some(unused)}")
+    if unread := sorted(name for name in set(sounds.names) - set(places) if name.lower().endswith(UNREAD)):
+        lines.append(f"{len(unread)} sounds are of a kind that is not read ({_some(unread)}); convert them to wav or flac")
     return lines
 
 

@@ -11,6 +11,7 @@ from rnnbench.base.errors import DataError, UnknownNameError
 from rnnbench.base.files import sha256_file, sha256_unpacked
 from rnnbench.base.names import printable, suggest
 from rnnbench.task.cards import DataCard, DataFile, TaskCard
+from rnnbench.task.files import kind_of
 from rnnbench.task.own_files import MAX_OWN_FILES, list_own_files
 
 # A person's own file is a data set of this name, `path:reviews.csv`.
@@ -145,7 +146,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _is_manifest(card: TaskCard, own: Path) -> bool:
-    return card.own_data is not None and own.name.removesuffix(".gz").endswith(card.own_data.manifests) and _is_file(own)
+    return card.own_data is not None and kind_of(own.name).endswith(card.own_data.manifests) and _is_file(own)
 
 
 def _how_to_get(card: TaskCard, data: str, item: DataCard, home: Path) -> str:

@@ -1,5 +1,6 @@
 """Time stamps of a table: which form a column has, how far apart its rows are, and what comes after the last."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,14 +27,26 @@ _DATES = (
     "%b %d, %Y",
     "%B %d, %Y",
     "%d %b %Y",
+    "%d %B %Y",
     "%d-%b-%Y",
     "%d-%b-%y",
     "%m/%d/%Y",
     "%d/%m/%Y",
+    "%m-%d-%Y",
+    "%d-%m-%Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%y/%m/%d",
+    "%d.%m.%y",
 )
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _MONTHS = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y")
-_FORMATS = (*(date + clock for date, clock in product(_DATES, _CLOCKS)), *_MONTHS)
+# What datetime.fromisoformat does not read.
+_ISO_WITH_HALVES_OF_DAYS = ("%Y-%m-%d %I:%M %p", "%Y-%m-%d %I:%M:%S %p")
+_FORMATS = (*(date + clock for date, clock in product(_DATES, _CLOCKS)), *_MONTHS, *_ISO_WITH_HALVES_OF_DAYS)
+# Words of a column's name, and the shape of a field, that say time where the form is not known.
+_NAMES_OF_TIME = {"date", "time", "datetime", "timestamp", "ds"}
+_SHAPE_OF_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*")
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,15 @@ def looks_like_times(name: str, texts: Sequence[str]) -> bool:
     if _number(first) is not None:
         return name.strip().lower() in TIME_NAMES
     return any(_fits(form, first) for form in ("ISO", "quarter", *_FORMATS))
+
+
+def seems_meant_as_times(name: str, texts: Sequence[str]) -> bool:
+    """Whether a column that `looks_like_times` does not know is one of times all the same, by its name or the shape of its fields."""
+    first = next((text.strip() for text in texts if text.strip()), "")
+    if _number(first) is not None or not any(sign.isdigit() for sign in first):
+        return False
+    is_named = not _NAMES_OF_TIME.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+    return is_named or _SHAPE_OF_DATE.fullmatch(first) is not None
 
 
 def find_step(stamps: Stamps) -> Step:
@@ -292,7 +314,7 @@ def _parse_all(form: str, texts: Sequence[str]) -> NDArray[np.int64]:
 def _parse(form: str, text: str) -> datetime:
     """A time, with its zone where it has one."""
     if form == "ISO":
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(f"{text[:-4]}Z" if text.endswith(" UTC") else text)
     if form == "quarter":
         year, _, quarter = text.upper().replace("-", "").replace(" ", "").partition("Q")
         if len(year) != 4 or quarter not in ("1", "2", "3", "4"):

@@ -19,6 +19,8 @@ Stage = Literal["search", "confirm"]
 Lane = tuple[str, str, str]
 # Task, data set, and what is asked of it: whatever answers the same one is comparable.
 Question = tuple[str, str, tuple[tuple[str, Value], ...]]
+# Bytes of the data, and versions of the task, the cell and the loop.
+Foundation = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class TrialSpec:
     def lane(self) -> Lane:
         """Which search it belongs to."""
         return self.task, self.data, self.cell
+
+    @property
+    def foundation(self) -> Foundation:
+        """What it is made of besides its parameters."""
+        return self.data_fingerprint, self.task_version, self.cell_version, self.loop_version
 
     @property
     def question(self) -> Question:

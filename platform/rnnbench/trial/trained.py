@@ -53,7 +53,8 @@ class Trained:
 
         Args:
             lines: Texts, for a task of lines.
-            files: Sound or tables for a task that reads files; text files, of which each line is a text, for a task of lines.
+            files: Sound or tables for a task that reads files; for a task of lines text files, of which each line is a text, or
+                tables with the column that it was trained on.
             options: Of the task's card under `predict`, by their short names.
         Raises:
             InputError: the task's models cannot be asked, or not with this.
@@ -61,7 +62,8 @@ class Trained:
             DataError: the input cannot be used.
         """
         texts = [lines] if isinstance(lines, str) else list(lines)
-        return self.answer(build_question(get_task(self.spec.task), texts, [Path(file) for file in files], options))
+        card, paths = get_task(self.spec.task), [Path(file) for file in files]
+        return self.answer(build_question(card, texts, paths, options, self.spec.parameters))
 
     def answer(self, question: Question) -> Answer:
         """See `ask`; the same question gives the same answer, and the process is left as it was."""

@@ -125,6 +125,13 @@ def test_the_bootstrap_interval_repeats_and_agrees_with_scipys() -> None:
     assert bootstrap_iqm(sample[:2]) is None
 
 
+def test_a_group_of_equal_values_is_one_without_spread() -> None:
+    (found,) = welch_against([1.0, 1.0, 1.0], [[0.5, 0.75, 1.0]])
+    half = stats.t.ppf(0.975, 2) * 0.25 / np.sqrt(3)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25 - half, 0.25 + half))
+
+
 def test_welch_equals_the_written_formula_and_leaves_out_what_has_no_test() -> None:
     one, other = [1.0, 1.2, 0.9, 1.1, 1.05], [0.8, 0.85, 0.7, 0.9]
     found, single, self_test = welch_against(one, [other, [0.5], one])

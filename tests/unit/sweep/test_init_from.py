@@ -140,7 +140,7 @@ def test_conditions_on_the_source_are_of_its_key_too(place: Place) -> None:
     ("line", "where", "message"),
     [
         ("sourc", "13:23", "no sweep 'sourc' has run here; did you mean 'source'?"),
-        ("source/zz", "13:23", "no trial of sweep 'source' start with 'zz'"),
+        ("source/zz", "13:23", "no trial of sweep 'source' starts with 'zz'"),
         ("{choice: [null, '" + "0" * 64 + "']}", "13:39", "no sweep here has a trial of the key 000"),
         ("{choice: [source, source/WINNER]}", "13:41", "source/WINNER is a model that stands there already, trial WINNER"),
     ],

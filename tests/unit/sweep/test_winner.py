@@ -176,7 +176,7 @@ def test_a_trial_that_has_not_completed_has_no_model(tmp_path: Path) -> None:
         waiting = next(trial for trial in ledger.trials("small") if trial.status != Status.COMPLETED)
         with pytest.raises(UnknownNameError, match=rf"trial small/{waiting.key[:8]} is {waiting.status}: only one that has completed"):
             find_trial(ledger, f"small/{waiting.key[:8]}")
-        with pytest.raises(UnknownNameError, match="no trial of sweep 'small' start with ''"):
+        with pytest.raises(UnknownNameError, match="no trial of sweep 'small' starts with ''"):
             find_trial(ledger, "small/")
 
 

@@ -123,10 +123,11 @@ def test_a_single_file_that_is_no_sound_is_refused(name: str, message: str, tmp_
 
 
 def test_folders_are_classes_and_folders_above_them_splits(tmp_path: Path) -> None:
-    files = write(tmp_path, {"yes/a.wav": "", "no/b.flac": "", "no/notes.txt": "", "_noise_/c.wav": ""})
+    files = write(tmp_path, {"yes/a.WAV": "", "no/b.flac": "", "no/b.mp3": "", "no/notes.txt": "", "_noise_/c.wav": ""})
     assert [(clip.name, clip.text, clip.split) for clip in read_class_folders(own_sounds(files))] == [
         ("no/b.flac", "no", ""),
-        ("yes/a.wav", "yes", ""),
+        ("no/b.mp3", "no", ""),
+        ("yes/a.WAV", "yes", ""),
     ]
     split = write(tmp_path / "split", {"train/yes/a.wav": "", "valid/no/b.wav": "", "test/yes/c.wav": ""})
     assert [(clip.text, clip.split) for clip in read_class_folders(own_sounds(split))] == [

@@ -100,6 +100,8 @@ def test_a_review_longer_than_the_librarys_limit_is_a_field(tmp_path: Path) -> N
         ("a,b\n1,2\n1\n", "a.csv:3: 1 fields, but 2 columns: a, b"),
         ("a,b,a\n1,2,3\n", "a.csv:1: two columns are called 'a'"),
         ('a,b\n1,"2\n', "a.csv:2: not a table"),
+        ('a,b\n1,2\n3,"4" or so\n', "a.csv:3: not a table (',' expected after '\"'); a field that begins with a mark"),
+        ('a\tb\n1\t2\n"Oh\t3\nno\t4\nno"\t5\n', "a.csv:3: a quotation mark opens a field that ends in line 5, rows behind; a field that"),
         (b"a,b\n1,\xe9\n", "a.csv:2: not UTF-8 (byte 0xe9); save the file as UTF-8"),
         (b"\xef\xbb\xbfa,b\n1,2\n3,\xff\n", "a.csv:3: not UTF-8 (byte 0xff); save the file as UTF-8"),
         (b"a,b\n1,\0\n", "a.csv:2: a zero byte: not a text file"),

@@ -114,6 +114,12 @@ def test_rows_of_a_long_table_may_be_mixed_and_words_are_no_features(tmp_path: P
     assert found.where == [f"{path}, id 'A'", f"{path}, id 'B'"]
 
 
+def test_spaces_around_a_label_make_no_other_class(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "a.csv", "id,x,label\nA,1,yes\nA,2,yes \nB,1, yes\n")).targets == ["yes", "yes"]
+    np.savez(tmp_path / "a.npz", x=np.ones((3, 2)), y=np.array([b"yes", b"yes ", b" no"]))
+    assert read(tmp_path / "a.npz").targets == ["yes", "yes", "no"]
+
+
 def test_groups_and_other_names_of_columns_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "trial,person,x,kind\n1,Ann,1,a\n2,Bob,2,b\n")
     found = read(path, Names(target="kind", sequence="trial", group="person"))
@@ -189,6 +195,9 @@ LONG = "id,time,x,label\nA,0,1,a\nA,1,2,a\nB,0,3,b\n"
         (LONG.replace(",2,a", ",inf,a"), "a.csv, row 2, column 'x': inf is no number that can be used"),
         (LONG.replace("B,0,3,b", "B,0,3,"), "a.csv, id 'B': no target"),
         (LONG.replace("B,0,3,b", "B,0,3"), "a.csv:4: 3 fields, but 4 columns"),
+        (LONG.replace("B,0", ",0"), "a.csv, row 3: column 'id' is empty"),
+        (LONG.replace("time", "start time").replace("A,0", "A,1st"), "a.csv, column 'start time': '1st' is no time"),
+        (LONG.replace("x", "x;y").replace("A,0,1", '"A",0,"1,5"'), "a.csv, row 1, column 'x;y': '1,5' is not a number"),
         ("id,label,note\nA,a,hm\n", "a.csv: no column of numbers among id, label, note"),
     ],
 )
@@ -206,6 +215,9 @@ X, Y = np.arange(12.0).reshape(2, 3, 2), np.array([0, 1])
         ({"x": X}, "a.npz: holds x, but no array y"),
         ({"x": X, "y": Y[:1]}, "y has shape (1,), must have one entry for each of 2 sequences"),
         ({"x": np.array(["a", "b"]), "y": Y}, "x is <U1 with 1 axes, must be numbers"),
+        ({"x": X[:0], "y": Y[:0]}, "a.npz: x is 0x3x2: it holds no value"),
+        ({"x": X[:, :0], "y": Y}, "a.npz: x is 2x0x2: it holds no value"),
+        ({"x": X, "y": np.array([0, np.nan])}, "a.npz, sequence 2: no target"),
         ({"x": X, "lengths": np.array([3, 4]), "y": Y}, "lengths has 2 entries up to 4, but x is 2x3x2"),
         ({"x": X, "lengths": np.array([3, 0]), "y": Y}, "lengths must be whole numbers from 1"),
         ({"x": X[0], "lengths": np.array([1, 3, 1, 1]), "y": Y}, "lengths add up to 6, but x has 3 rows"),

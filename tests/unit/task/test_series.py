@@ -68,6 +68,13 @@ def test_iso_times_are_read_to_the_microsecond_and_shown_again(moments: list[int
         ("1 Jul 2016", "2016-07-01"),
         ("13/07/2016", "2016-07-13"),
         ("07/13/2016 1:05 PM", "2016-07-13 13:05:00"),
+        ("2016-07-13 01:05:09 PM", "2016-07-13 13:05:09"),
+        ("2016-07-01 05:00:00 UTC", "2016-07-01 05:00:00"),
+        ("13-07-2016 05:30", "2016-07-13 05:30:00"),
+        ("07-13-2016", "2016-07-13"),
+        ("07/13/16", "2016-07-13"),
+        ("13.07.16 05:30", "2016-07-13 05:30:00"),
+        ("13 July 2016", "2016-07-13"),
         ("2016-07", "2016-07-01"),
         ("Jul 2016", "2016-07-01"),
         ("2016-Q3", "2016-07-01"),
@@ -95,6 +102,9 @@ def test_months_before_days_or_behind_them_are_told_apart_by_the_order_of_the_ro
     # 5 January comes before 1 February, but May 1 not before January 2.
     assert stamps_of(["05/01/2020", "01/02/2020"]).show(0) == "2020-01-05"
     assert "can be" in refusal(lambda: stamps_of(["01/02/2020"]))
+    assert stamps_of(["30/01/20", "01/02/20"]).show(0) == "2020-01-30"
+    assert stamps_of(["20/01/30", "20/02/01"]).show(0) == "2020-01-30"
+    assert "can be" in refusal(lambda: stamps_of(["01-02-2020"]))
 
 
 @pytest.mark.parametrize(
@@ -197,6 +207,23 @@ def test_the_row_numbers_that_some_programs_write_are_not_read(tmp_path: Path) -
     path = tmp_path / "a.csv"
     pd.DataFrame({"x": [1.5, 2.5]}).to_csv(path)
     assert read(path).series[0].columns == ("x",)
+    for first, second in (("", ""), ("dry", "wet"), ("7", "8")):
+        assert read(write(path, f"x,\n1,{first}\n2,{second}\n")).series[0].columns == ("x",)
+
+
+@pytest.mark.parametrize("head", [",0,1", "0,1,2", "2019,2020,2021", "1,2,c"])
+def test_columns_may_be_called_by_numbers_that_count(head: str, tmp_path: Path) -> None:
+    assert len(read(write(tmp_path / "a.csv", f"{head}\n5,7,8\n6,9,9\n")).series[0]) == 2
+
+
+def test_a_column_of_words_with_numbers_in_them_is_left_out(tmp_path: Path) -> None:
+    table = read(write(tmp_path / "a.csv", "date,x,room,version,note\n2020-01-01,1,B 12,1.2.3,at 10:30\n2020-01-02,2,B 13,1.2.4,at 9\n"))
+    assert table.left_out == ("room", "version", "note")
+
+
+def test_rows_follow_each_other_where_times_of_no_known_form_are_not_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "date,x\nday 2 of spring,1\nday 1 of spring,2\n")
+    assert read(path, Columns(time="none")).series[0].stamps is None
 
 
 def test_series_of_one_file_are_told_apart_in_any_order_of_rows(tmp_path: Path) -> None:
@@ -239,6 +266,20 @@ def test_every_file_of_a_folder_is_a_series(tmp_path: Path) -> None:
         ("date,x\n2020-01-01,1\n", Columns(time="day"), "set data.time_column to one of date, x"),
         ("date,x\n2020-01-01,1\n", Columns(series="who"), "set data.series_column to one of date, x"),
         ("date,x\n2020-01-01,1\n", Columns(targets=("date",)), "column 'date' is the one of times; it cannot be a value"),
+        ("x,Order Date\n1,Monday 1 Jan\n", Columns(), "a.csv, column 'Order Date': 'Monday 1 Jan' is no time that is known; write times"),
+        ("when,x\n2020.13.01,1\n", Columns(), "a.csv, column 'when': '2020.13.01' is no time that is known"),
+        ("x;y\n1,5;2\n", Columns(), "a.csv, row 1, column 'x': '1,5' is not a number; write decimals with a point"),
+        ("x;y\n1.234,5;2\n", Columns(), "a.csv, row 1, column 'x': '1.234,5' is not a number; write it with a decimal point alone"),
+        ("x;y\n5 %;2\n", Columns(), "a.csv, row 1, column 'x': '5 %' is not a number; write it with a decimal point alone"),
+        ("0.5,0.25\n1,2\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (0.5, 0.25)"),
+        ("2020-01-01,5\n2020-01-02,6\n", Columns(), "a.csv:1: the first line must name the columns"),
+        (
+            "s,date,x\na,01/02/2020,1\na,02/01/2020,2\nb,03/12/2020,1\nb,02/01/2021,2\nb,01/02/2021,2\n",
+            Columns(series="s"),
+            "a.csv, column 'date': times of series 'a' are %m/%d/%Y, those of 'b' %d/%m/%Y; write all as 2024-01-31",
+        ),
+        (",x\n5,1\n3,2\n", Columns(), "a.csv:1: a column of numbers without a name (5, 3, ...); name it"),
+        ("112\n118\n", Columns(), "a.csv:1: the first line must name the columns, but holds values (112)"),
         ("date,x\n,1\n", Columns(time="date"), "row 1, column 'date': no time"),
         (
             "date,sky\n2020-01-01,1\n2020-01-02,rain\n2020-01-03,sun\n",

@@ -813,6 +813,13 @@ def test_the_check_tells_of_gaps_stuck_values_jumps_and_words(tmp_path: Path) ->
     assert "column 'b': the mean of the test rows lies +" in found
 
 
+def test_the_check_tells_of_a_column_that_counts_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,x\n" + "".join(f"{row},{row % 7 + row % 5}\n" for row in range(5, 205)))
+    found = load_check()({"a.csv": path}, "path:a.csv", parameters())
+    assert f"{path}, column 'id': it counts the rows; leave it out of data.columns, or name it in data.time_column" in found
+
+
 def load_check() -> Any:
     from rnnbench_tasks.forecasting.task import check_data
 

@@ -215,6 +215,8 @@ def test_data_check_tells_of_what_is_odd(tmp_path: Path) -> None:
     files = write_sounds(tmp_path, sounds | {f"yes/n{row}.wav": hiss(10 + row) for row in range(20)})
     files |= write_sounds(tmp_path, {"no/loud.wav": np.full(2400, 32767, dtype=np.int16)}, rate=16000)
     files |= write_sounds(tmp_path, {"_noise/x.wav": hiss(5)})
+    (tmp_path / "no" / "b.M4A").write_bytes(b"")
+    files["no/b.M4A"] = tmp_path / "no" / "b.M4A"
     lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))
     text = "\n".join(lines)
     assert "1 sounds are there several times, sample by sample: yes/1.wav = yes/same.wav" in text
@@ -222,6 +224,7 @@ def test_data_check_tells_of_what_is_odd(tmp_path: Path) -> None:
     assert "1 sounds are clipped (loudest samples in a row): no/loud.wav" in text
     assert "sounds have 2 sample rates (8000 Hz: 24, 16000 Hz: 1)" in text
     assert "1 sounds belong to no row: _noise/x.wav" in text
+    assert "1 sounds are of a kind that is not read (no/b.M4A); convert them to wav or flac" in text
     assert "rows are sorted by label" in text
 
 

@@ -126,7 +126,7 @@ def test_a_text_that_is_no_piece_is_one_line_with_its_row(tmp_path: Path, text: 
         ({"a": np.zeros((1, 88))}, r"array 'a' is 1x88, .* at least 2 frames"),
         ({"a": np.full((4, 88), np.nan)}, "array 'a' holds values other than 0 and 1"),
         ({"a": np.full((4, 88), 64)}, "array 'a' holds values other than 0 and 1"),
-        ({"a": np.zeros((4, 88), dtype=object)}, r"not a whole \.npz file of numbers"),
+        ({"a": np.zeros((4, 88), dtype=object)}, r"holds an array of objects"),
         ({"a": np.array(["x"])}, "array 'a' is 1, must be T x 88"),
         ({}, "holds no arrays"),
     ],

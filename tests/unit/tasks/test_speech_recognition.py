@@ -245,6 +245,17 @@ def test_data_check_names_sounds_that_several_rows_have(tmp_path: Path) -> None:
     assert any(line.startswith("1 of them have several labels or texts: 3.wav = 3.wav") for line in lines)
 
 
+def test_data_check_goes_on_behind_a_sound_of_several_channels(tmp_path: Path) -> None:
+    files = own(tmp_path, MANIFEST)
+    for name in ("0.wav", "2.wav"):
+        samples, rate = soundfile.read(files[name])
+        soundfile.write(files[name], np.column_stack([samples, samples]), rate)
+    soundfile.write(files["4.wav"], np.zeros(9000), 8000)
+    lines = load_task(TASK).check_data(files, "path:own", parameters(TASK))
+    assert "2 sounds will be mixed down from 2 channels: 0.wav, 2.wav" in lines
+    assert "1 sounds are silent (every sample is zero): 4.wav" in lines
+
+
 def mfc(frames: int, seed: int = 0) -> bytes:
     values = np.random.default_rng(seed).standard_normal(13 * frames).astype(">f4")
     return struct.pack(">i", len(values)) + values.tobytes()

@@ -193,6 +193,9 @@ def test_an_archive_without_its_reviews_is_refused(tmp_path: Path) -> None:
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str, content: str) -> None:
     path = write(tmp_path / name, content)
     assert pairs(read_own(own(path), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
+    loud = path.rename(tmp_path / name.upper())
+    assert pairs(read_own(own(loud), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
+    path = loud
     zipped = tmp_path / f"{name}.gz"
     zipped.write_bytes(gzip.compress(path.read_bytes()))
     assert pairs(read_own(own(zipped), DEFAULTS)) == [('good, said "he"', "yes", ""), ("bad", "no", "")]
@@ -210,7 +213,7 @@ def test_labels_of_json_may_be_numbers_or_truths(tmp_path: Path) -> None:
 
 
 def test_a_folder_for_each_class_with_and_without_splits(tmp_path: Path) -> None:
-    for place, text in (("yes/1.txt", "good\nline"), ("no/1.txt", ""), ("no/2.txt", "bad"), ("notes.md", "not a text")):
+    for place, text in (("yes/1.txt", "good\nline"), ("no/1.txt", ""), ("no/2.TXT", "bad"), ("notes.md", "not a text")):
         write(tmp_path / "plain" / place, text)
         write(tmp_path / "split" / ("train" if "1" in place else "test") / place, text)
     assert pairs(read_own(own(tmp_path / "plain"), DEFAULTS)) == [("", "no", ""), ("bad", "no", ""), ("good\nline", "yes", "")]
@@ -488,6 +491,28 @@ def test_everything_odd_is_found_and_counted(tmp_path: Path) -> None:
     ]
     assert [line for line in expected if line not in found] == []
     assert any(line.endswith("of the train split are cut: longer than data.max_tokens = 1") for line in found)
+
+
+def test_classes_that_differ_in_spelling_alone_and_many_rare_ones_are_told(tmp_path: Path) -> None:
+    labels = ["Good", "good", "1", "1.0", "2", *(f"rare {number}" for number in range(11))]
+    rows = [(f"text {row} of {label}", label) for label in labels for row in range(3 if label.startswith("rare") else 10)]
+    found = findings(write(tmp_path / "own.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)))
+    assert "classes 'Good', 'good' differ in spelling alone: are they one?" in found
+    assert "classes '1', '1.0' differ in spelling alone: are they one?" in found
+    assert "11 classes have fewer than 10 rows: too few to learn or to test them" in found
+    assert len([line for line in found if "spelling" in line or "too few" in line]) == 3
+
+
+def test_files_of_a_folder_that_are_passed_over_are_told(tmp_path: Path) -> None:
+    for row in range(20):
+        write(tmp_path / "folder" / ("yes", "no")[row % 2] / f"{row}.txt", f"text {row}")
+    assert not [line for line in findings(tmp_path / "folder") if "not read" in line]
+    for name in ("README.md", "yes/more.text", "yes/z.doc", "yes/z.pdf"):
+        write(tmp_path / "folder" / name, "x")
+    assert "4 files of the folder not read: README.md, yes/more.text, yes/z.doc and 1 more" in findings(tmp_path / "folder")
+    for name in ("train.csv", "test.csv", "train_more.csv"):
+        write(tmp_path / "tables" / name, "text,label\n" + "".join(f"{name} {row},{row % 2}\n" for row in range(20)))
+    assert "1 file of the folder not read: train_more.csv" in findings(tmp_path / "tables")
 
 
 def test_rows_that_are_sorted_by_label_and_one_sided_labels_are_told(tmp_path: Path) -> None:
