@@ -28,6 +28,8 @@ from tests.faults.test_files import DAMAGES, comparable
 from tests.faults.test_files import job as plain_job
 from tests.s3 import ADDRESS, Server
 
+pytestmark = pytest.mark.timeout(900)
+
 EPOCHS = 6
 # Long enough to be killed in the middle.
 LONG = """\
@@ -36,7 +38,7 @@ task: sequential_digits
 cells: [lstm]
 search: {method: random, num_samples: 1, seed: 0}
 budget: {max_epochs: 40}
-checkpoints: {every_seconds: 0.05, keep_best: 1}
+checkpoints: {every_seconds: 0.2, keep_best: 1}
 space:
   network.hidden_size: 16
   optimizer.lr: {loguniform: [1e-3, 1e-2]}
@@ -219,11 +221,11 @@ def test_a_sweep_whose_store_goes_away_stops_with_one_line_and_goes_on_later(s3:
 
 
 def wait_for_object(s3: Server, process: subprocess.Popen[str], logs: Path) -> None:
-    """Waits until a trial has trained some epochs and its checkpoint is in the store."""
+    """Waits until a trial has trained a dozen epochs and its checkpoint is in the store."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         words = "".join(log.read_text() for log in logs.glob("checkpoints/*/*/trial.log"))
-        if words.count("kind=epoch ") > 5 and any(name.endswith(LAST) for name in s3.objects()):
+        if words.count("kind=epoch ") > 12 and any(name.endswith(LAST) for name in s3.objects()):
             return
         time.sleep(0.02)
     raise AssertionError(f"no checkpoint came: {process.communicate() if process.poll() is not None else 'time is up'}")
@@ -238,10 +240,10 @@ def run_alone(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False], ids=["from the store", "with an empty store from the start"])
 def test_a_trial_of_a_killed_machine_goes_on_on_another_without_a_common_folder(
-    kept: bool, s3: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    kept: bool, s3: Server, database_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
-    options = ("--join", "--db", f"sqlite:///{tmp_path}/ledger.db", "--checkpoints", ADDRESS)
+    options = ("--join", "--db", database_url, "--checkpoints", ADDRESS)
     first = start(tmp_path, "sweep", "long.yaml", "--home", "first", *options, extra=s3.environ)
     try:
         wait_for_object(s3, first, tmp_path / "first")
@@ -250,7 +252,7 @@ def test_a_trial_of_a_killed_machine_goes_on_on_another_without_a_common_folder(
     if not kept:
         s3.reset()
     done = run(tmp_path, "sweep", "long.yaml", "--home", "other", *options, extra=s3.environ)
-    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+    with Ledger.open(database_url) as ledger:
         (trial,) = ledger.trials("long")
         assert trial.attempts == 2
         assert trial.status == Status.COMPLETED
@@ -311,3 +313,26 @@ def test_a_store_that_refuses_is_one_line_before_anything_starts(s3: Server, tmp
     for environ, ok in ((wrong, False), (s3.environ, True)):
         checks = json.loads(run(tmp_path, "doctor", "--checkpoints", ADDRESS, "--json", extra=environ, code=None).stdout)
         assert {check["check"]: check["ok"] for check in checks}["checkpoints"] == ok
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_store_is_away_for_some_seconds_notices_nothing(
+    s3: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "long.yaml").write_text(LONG)
+    process = start(tmp_path, "sweep", "long.yaml", "--checkpoints", ADDRESS, extra=s3.environ)
+    try:
+        wait_for_object(s3, process, tmp_path / "runs")
+        s3.stop()
+        time.sleep(3)
+        s3.start()
+        _, words = process.communicate(timeout=200)
+        assert process.returncode == 0, words
+    finally:
+        kill(process)
+    alone = made_once(tmp_path_factory, "long-alone", run_alone)
+    with Ledger.open(f"sqlite:///{tmp_path}/runs/rnnbench.db") as ledger, Ledger.open(f"sqlite:///{alone}/runs/rnnbench.db") as other:
+        assert table(ledger.trials("long")) == table(other.trials("long"))
+        assert [trial.attempts for trial in ledger.trials("long")] == [1]
+    (log,) = tmp_path.rglob("trial.log")
+    assert "does not answer or refuses" in log.read_text()

@@ -36,11 +36,12 @@ class Keeping:
         """Takes trials as they end."""
         ended = [trial for trial in trials if trial.status in FINAL and trial.key not in self._seen]
         self._seen |= {trial.key for trial in ended}
-        files = {trial.key: [self._model(trial.key), *rotating(self._home.trial_folder(trial.key) / LAST)] for trial in ended}
+        files = {trial.key: self._files(trial.key) for trial in ended}
         found = self._find([file for of_trial in files.values() for file in of_trial])
         for trial in ended:
             model, *resumed_from = files[trial.key]
-            self._delete(*(file for file in resumed_from if file in found))
+            if any(file in found for file in resumed_from):
+                self._delete(*resumed_from)
             if model in found:
                 self._sizes[trial.key] = found[model]
             if trial.status != Status.COMPLETED:
@@ -65,10 +66,12 @@ class Keeping:
 
     def _remove(self, key: str) -> None:
         if self._sizes.pop(key, None) is not None and not self._is_needed(key):
-            self._delete(self._model(key))
+            self._delete(self._files(key)[0])
 
-    def _model(self, key: str) -> Path:
-        return self._home.trial_folder(key) / BEST
+    def _files(self, key: str) -> list[Path]:
+        """Of a trial its model, and what it can continue from."""
+        folder = self._home.trial_folder(key)
+        return [folder / BEST, *rotating(folder / LAST)]
 
     def _find(self, files: list[Path]) -> dict[Path, int]:
         try:
