@@ -4,10 +4,14 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.postgresql import create_database, find_binaries, server
+
+if TYPE_CHECKING:
+    from tests.s3 import Server
 
 # Read when torch is first imported, by the programs that tests start too: more threads than cores are the usual slowdown.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -69,3 +73,26 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     return create_database(request.getfixturevalue("postgresql_address"), f"t{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[Server]":
+    """An S3 store for this test process, or a visible skip."""
+    pytest.importorskip("moto", reason="needs moto: pip install 'rnnbench[test]'")
+    from tests.s3 import Server
+
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Server]":
+    """The S3 store, empty and answering, named by the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    s3_server.reset()
+    yield s3_server
+    s3_server.reset()

@@ -1,4 +1,4 @@
-"""Makes MLflow's bucket in the S3 store, unless it is there; waits for a store that starts."""
+"""Makes buckets in the S3 store, unless they are there: MLflow's, or those of $BUCKETS; waits for a store that starts."""
 
 import os
 import sys
@@ -7,12 +7,11 @@ import time
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-BUCKET = "mlflow"
 WAIT_S = 60.0
 
 
-def make_bucket(endpoint: str, wait_s: float = WAIT_S) -> None:
-    """Makes it.
+def make_buckets(endpoint: str, names: list[str], wait_s: float = WAIT_S) -> None:
+    """Makes them.
 
     Raises:
         BotoCoreError, ClientError: the store did not answer within the time, or refused.
@@ -21,8 +20,10 @@ def make_bucket(endpoint: str, wait_s: float = WAIT_S) -> None:
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            if BUCKET not in [each["Name"] for each in store.list_buckets().get("Buckets", [])]:
-                store.create_bucket(Bucket=BUCKET)
+            there = [each["Name"] for each in store.list_buckets().get("Buckets", [])]
+            for name in names:
+                if name not in there:
+                    store.create_bucket(Bucket=name)
             return
         except (BotoCoreError, ClientError) as error:
             refused = isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
@@ -32,5 +33,6 @@ def make_bucket(endpoint: str, wait_s: float = WAIT_S) -> None:
 
 
 if __name__ == "__main__":
-    make_bucket(os.environ["MLFLOW_S3_ENDPOINT_URL"])
-    sys.stderr.write(f"bucket {BUCKET} is there\n")
+    wanted = os.environ.get("BUCKETS", "mlflow").split()
+    make_buckets(os.environ["MLFLOW_S3_ENDPOINT_URL"], wanted)
+    sys.stderr.write(f"there is {', '.join(wanted)}\n")

@@ -28,6 +28,7 @@ MLFLOW_PASSWORD=$(new)
 MLFLOW_ADMIN_PASSWORD=$(new)
 MLFLOW_SESSION_KEY=$(new)
 S3_KEY=$(new)
+CHECKPOINTS_KEY=$(new)
 END
 mv "$partial" .env
 echo "secrets.sh: wrote .env; MLflow's user is admin, its password MLFLOW_ADMIN_PASSWORD there" >&2

@@ -73,3 +73,11 @@ def test_listing_cells_and_tasks_loads_no_torch_and_no_code_of_a_task() -> None:
         "assert not [name for name in sys.modules if name.startswith('rnnbench_tasks.')]"
     )
     assert "torch" not in read_loaded(program)
+
+
+def test_a_trial_without_a_store_of_objects_loads_no_library_for_one(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\nfrom rnnbench.base.home import Home\nimport rnnbench.trial.run, rnnbench.trial.group\n"
+        f"assert Home(Path({str(tmp_path)!r})).store.list_all(Path({str(tmp_path)!r})) == {{}}"
+    )
+    assert "pyarrow" not in read_loaded(program)

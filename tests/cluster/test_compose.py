@@ -1,5 +1,6 @@
 """The compose files of deploy/ hold to the compose specification's schema and to our own rules, and publish nothing but MLflow."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rnnbench.base.store import Address
 from tests.cluster.manifests import COMPOSE, DEPLOY, check_compose, find_errors, read_documents, read_schema, run
 
 COMPOSE_FILE = DEPLOY / "compose" / "compose.yaml"
@@ -21,8 +23,9 @@ def compose() -> dict[str, Any]:
 
 def test_the_compose_file_is_valid_and_its_opt_in_too(compose: dict[str, Any]) -> None:
     assert check_compose(compose) == []
-    (more,) = read_documents((DEPLOY / "compose" / "compose.ledger.yaml").read_text(encoding="utf-8"))
-    assert find_errors(more, read_schema(COMPOSE)) == []
+    for name in ("compose.ledger.yaml", "compose.checkpoints.yaml"):
+        (more,) = read_documents((DEPLOY / "compose" / name).read_text(encoding="utf-8"))
+        assert find_errors(more, read_schema(COMPOSE)) == []
 
 
 COMPOSE_MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
@@ -67,7 +70,19 @@ def test_every_name_that_the_compose_file_asks_for_is_in_the_file_of_secrets(tmp
     shutil.copy(DEPLOY / "compose" / "secrets.sh", tmp_path)
     assert run("bash", tmp_path / "secrets.sh", "10.0.0.5").returncode == 0
     given = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
-    text = COMPOSE_FILE.read_text(encoding="utf-8")
+    text = COMPOSE_FILE.read_text(encoding="utf-8") + (DEPLOY / "compose" / "compose.checkpoints.yaml").read_text(encoding="utf-8")
     asked = set(re.findall(r"\$\{(\w+):\?", text)) | set(re.findall(r"\{environment: (\w+)\}", text))
-    assert asked == set(given)
+    assert asked == {*given, "RNNBENCH_STORE_ADDRESS"}
     assert given["RNNBENCH_ADDRESS"] == "10.0.0.5"
+
+
+def test_the_key_of_checkpoints_opens_their_bucket_alone_and_only_the_port_of_s3_is_published() -> None:
+    (more,) = read_documents((DEPLOY / "compose" / "compose.checkpoints.yaml").read_text(encoding="utf-8"))
+    identities = json.loads(more["configs"]["s3"]["content"])["identities"]
+    (own,) = (each for each in identities if each["name"] == "checkpoints")
+    assert {action.partition(":")[2] for action in own["actions"]} == {"checkpoints"}
+    assert "checkpoints" in more["services"]["bucket"]["environment"]["BUCKETS"].split()
+    environ = more["services"]["rnnbench"]["environment"]
+    assert Address.parse(environ["RNNBENCH_CHECKPOINTS"], environ) == Address("checkpoints/team", "http://s3:8333", "us-east-1")
+    (port,) = more["services"]["s3"]["ports"]
+    assert re.match(r"\$\{RNNBENCH_STORE_ADDRESS:\?[^}]+\}:8333:8333$", port)

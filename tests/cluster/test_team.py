@@ -181,7 +181,7 @@ def test_the_ledgers_user_does_not_reach_the_database_of_mlflow(databases: tuple
 
 
 @pytest.mark.slow
-def test_the_bucket_is_made_once_and_a_refusal_is_told() -> None:
+def test_each_bucket_is_made_once_and_a_refusal_is_told() -> None:
     pytest.importorskip("boto3", reason="needs boto3: pip install 'rnnbench[server]'")
     asked: list[str] = []
 
@@ -189,7 +189,7 @@ def test_the_bucket_is_made_once_and_a_refusal_is_told() -> None:
         """As much of S3 as lists buckets and makes one."""
 
         def do_GET(self) -> None:
-            made = "<Bucket><Name>mlflow</Name></Bucket>" if "PUT /mlflow" in asked else ""
+            made = "".join(f"<Bucket><Name>{name}</Name></Bucket>" for name in ("mlflow", "checkpoints") if f"PUT /{name}" in asked)
             listed = f"<ListAllMyBucketsResult><Buckets>{made}</Buckets></ListAllMyBucketsResult>"
             self._say(403, "<Error><Code>AccessDenied</Code></Error>") if refusing else self._say(200, listed)
 
@@ -219,6 +219,9 @@ def test_the_bucket_is_made_once_and_a_refusal_is_told() -> None:
         assert asked == ["GET /", "PUT /mlflow"]
         assert make().returncode == 0
         assert asked == ["GET /", "PUT /mlflow", "GET /"]
+        env["BUCKETS"] = "mlflow checkpoints"
+        assert make().returncode == 0
+        assert asked[3:] == ["GET /", "PUT /checkpoints"]
         refusing = True
         assert "AccessDenied" in make().stderr
         store.shutdown()

@@ -15,6 +15,7 @@ RnnbenchError            1  anything we raise on purpose
 |   +-- TrialTimeout     1  a trial that reached its time limit
 +-- TrialInterrupted     1  a trial that was asked to stop; it goes on later
 +-- RanksLostError       1  a process that trained a part of each batch died or failed
++-- StoreError           1  the store of checkpoints does not answer, or refuses; the sweep stops and can be resumed
 +-- DiskFullError        1  no room for a database, checkpoint or log; the sweep stops and can be resumed
 +-- TrackingError        1  the tracking server does not take what it is told
 +-- LeaseLostError       1  another process has taken the sweep over
@@ -120,6 +121,10 @@ class RanksLostError(RnnbenchError):
 
 class DiskFullError(RnnbenchError):
     """There is no room left for a database, checkpoint or log."""
+
+
+class StoreError(RnnbenchError):
+    """The store of checkpoints does not answer, or refuses."""
 
 
 class LeaseLostError(RnnbenchError):

@@ -4,17 +4,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnbench.base.store import Address, Store, open_store
+
 
 @dataclass(frozen=True)
 class Home:
-    """The results folder; `path` is absolute."""
+    """The results folder.
+
+    Attributes:
+        path: Absolute.
+        store_address: Of the S3 store that keeps the checkpoints and models; None: they stay in the folder.
+    """
 
     path: Path
+    store_address: str | None = None
 
     @classmethod
-    def at(cls, option: str | None, environ: Mapping[str, str]) -> "Home":
-        """The folder of `--home`, else of $RNNBENCH_HOME, else ./runs."""
-        return cls(Path(option or environ.get("RNNBENCH_HOME") or "runs").expanduser().absolute())
+    def at(cls, option: str | None, environ: Mapping[str, str], checkpoints: str | None = None) -> "Home":
+        """The folder of `--home`, else of $RNNBENCH_HOME, else ./runs, with the store of `--checkpoints`, else of $RNNBENCH_CHECKPOINTS.
+
+        Raises:
+            InputError: the store's address is none.
+        """
+        path = Path(option or environ.get("RNNBENCH_HOME") or "runs").expanduser().absolute()
+        address = checkpoints or environ.get("RNNBENCH_CHECKPOINTS") or None
+        if address is not None:
+            Address.parse(address, environ)
+        return cls(path, address)
+
+    @property
+    def store(self) -> Store:
+        """What keeps the files of trials."""
+        return open_store(self.store_address)
 
     @property
     def ledger_file(self) -> Path:
@@ -48,7 +69,7 @@ class Home:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the folders of all trials are."""
+        """Where the folders of all trials are, on this machine."""
         return self.path / "checkpoints"
 
     def submissions(self, name: str) -> Path:
@@ -60,5 +81,5 @@ class Home:
         return self.path / "reports" / name
 
     def trial_folder(self, key: str) -> Path:
-        """Where a trial keeps its checkpoints; a trial exists once, however many sweeps hold it."""
+        """Where a trial works; a trial exists once, however many sweeps hold it."""
         return self.checkpoints / key[:2] / key

@@ -4,10 +4,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from rnnbench.cli.options import HomeOption, JsonOption, home_at, output, print_json
+from rnnbench.cli.options import CheckpointsOption, HomeOption, JsonOption, home_at, output, print_json
+
+if TYPE_CHECKING:
+    from rnnbench.base.home import Home
 
 Check = tuple[str, bool, str]
 
@@ -21,12 +25,12 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Check this machine: versions, cores, disk, results folder, data, open servers.
+def doctor(home: HomeOption = None, checkpoints: CheckpointsOption = None, as_json: JsonOption = False) -> None:
+    """Check this machine: versions, cores, disk, results folder, store of checkpoints, data, open servers.
 
     Example: rnnbench doctor
     """
-    checks = _checks(home)
+    checks = _checks(home_at(home, checkpoints))
     if as_json:
         print_json([{"check": check, "ok": ok, "finding": finding} for check, ok, finding in checks])
     else:
@@ -36,7 +40,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _checks(home: str | None) -> list[Check]:
+def _checks(home: "Home") -> list[Check]:
     from importlib.metadata import version
 
     from rnnbench.base.machine import available_cpus
@@ -45,7 +49,8 @@ def _checks(home: str | None) -> list[Check]:
 
     checks: list[Check] = [("python", sys.version_info >= (3, 11), sys.version.split()[0]), ("cores", True, str(available_cpus()))]
     checks += [check_version(package, version(package)) for package in ("torch", "lightning", "ray", "mlflow", "sqlalchemy")]
-    checks += _places(home_at(home).path)
+    checks += _places(home.path)
+    checks += [check_store(home)] if home.store_address else []
     checks.append(check_data_home(data_home(os.environ)))
     checks += [check_ray(dict(os.environ)), check_tracking(os.environ.get("MLFLOW_TRACKING_URI", ""))]
     rows = data_rows()
@@ -59,6 +64,17 @@ def check_data_home(home: Path) -> Check:
     if existing.is_dir() and os.access(existing, os.W_OK):
         return "data home", True, f"{home} can be written, {shutil.disk_usage(existing).free / 1e9:.1f} GB free"
     return "data home", existing.is_dir(), f"{home} cannot be written: data fetch needs RNNBENCH_DATA to be a folder of your own"
+
+
+def check_store(home: "Home") -> Check:
+    """Whether the store of checkpoints takes what is put there and gives it back."""
+    from rnnbench.base.errors import StoreError
+
+    try:
+        home.store.check()
+    except StoreError as error:
+        return "checkpoints", False, str(error)
+    return "checkpoints", True, f"{home.store_address} can be written and read"
 
 
 def check_version(package: str, found: str) -> Check:

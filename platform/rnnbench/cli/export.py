@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.cli.options import DbOption, HomeOption, command, home_at, open_ledger, output, writing
+from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, command, home_at, open_ledger, output, writing
 from rnnbench.cli.predict import refused
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     home: HomeOption = None,
     db: DbOption = None,
+    checkpoints: CheckpointsOption = None,
 ) -> None:
     """Write a trained model into a folder: safetensors, preparation, spec and a model card.
 
@@ -36,7 +37,7 @@ def export(
     from rnnbench.trial.export import require_new
 
     require_new(folder)
-    place = home_at(home)
+    place = home_at(home, checkpoints)
     with open_ledger(place, db) as ledger:
         found = find_model(ledger, place, model)
         sweep = ledger.get_sweep(found.sweep)

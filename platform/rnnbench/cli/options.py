@@ -33,6 +33,16 @@ HomeOption = Annotated[
 DbOption = Annotated[
     str | None, typer.Option("--db", metavar="URL", help="Ledger database (default: rnnbench.db in the home).", show_default=False)
 ]
+CheckpointsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="s3://BUCKET/PREFIX",
+        help="Where checkpoints and models are kept, for machines without a common folder "
+        "(default: $RNNBENCH_CHECKPOINTS, else the results folder).",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
 TrackingOption = Annotated[
     str | None,
@@ -63,9 +73,13 @@ def read_given(
     return read
 
 
-def home_at(option: str | None) -> Home:
-    """The results folder the person means."""
-    return Home.at(option, os.environ)
+def home_at(option: str | None, checkpoints: str | None = None) -> Home:
+    """The results folder the person means, with the store of its checkpoints.
+
+    Raises:
+        InputError: the store's address is none.
+    """
+    return Home.at(option, os.environ, checkpoints)
 
 
 @contextmanager
@@ -173,7 +187,13 @@ def command() -> str:
 
 def home_flag(home: Home) -> str:
     """The `--home` a pasted command needs; empty where the default does."""
-    return "" if home == home_at(None) else f" --home {shlex.quote(str(home.path))}"
+    return "" if home.path == home_at(None).path else f" --home {shlex.quote(str(home.path))}"
+
+
+def store_flag(home: Home) -> str:
+    """The `--checkpoints` that a pasted command needs, if it reads or writes them; empty where the default does."""
+    address = home.store_address
+    return "" if address is None or address == home_at(None).store_address else f" --checkpoints {shlex.quote(address)}"
 
 
 def print_json(document: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.options import home_flag, open_glance
+from rnnbench.cli.options import home_flag, open_glance, store_flag
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -97,6 +97,19 @@ class Place:
                 "leave it out, or run it on a machine of the cluster"
             )
 
+    def require_store(self) -> None:
+        """Tries whether checkpoints can be kept where they are to be, before anything starts.
+
+        Raises:
+            InputError: they cannot.
+        """
+        from rnnbench.base.errors import InputError, StoreError
+
+        try:
+            self.home.store.check()
+        except StoreError as error:
+            raise InputError(str(error)) from error
+
     def build(self, planned: "Planned") -> "Executor":
         """The executor."""
         from rnnbench.sweep.executor import InlineExecutor
@@ -145,7 +158,7 @@ class Place:
 
         from rnnbench.base.secrets import redact
 
-        words = [home_flag(self.home).strip()] if home_flag(self.home) else []
+        words = [flag.strip() for flag in (home_flag(self.home), store_flag(self.home)) if flag]
         for flag, value, usual in (
             ("--executor", self.executor, "auto"),
             ("--address", self.address, "local"),

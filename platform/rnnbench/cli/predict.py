@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.cli.options import DbOption, HomeOption, JsonOption, home_at, open_ledger, output, people, print_json
+from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, JsonOption, home_at, open_ledger, output, people, print_json
 
 if TYPE_CHECKING:
+    from rnnbench.base.home import Home
     from rnnbench.base.parameters import Value
     from rnnbench.task.answers import Answer
     from rnnbench.trial.spec import TrialSpec
@@ -42,6 +43,7 @@ def predict(
     run_own_cell: RunOwnCellOption = False,
     home: HomeOption = None,
     db: DbOption = None,
+    checkpoints: CheckpointsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a trained model: classify lines, continue a prompt, translate, transcribe, forecast.
@@ -54,7 +56,7 @@ def predict(
     from rnnbench.task.catalogue import get_task
     from rnnbench.task.question import build_question, check_options, read_inputs
 
-    spec, load, words = _find(model, home, db, run_own_cell=run_own_cell)
+    spec, load, words = _find(model, home_at(home, checkpoints), db, run_own_cell=run_own_cell)
     card = get_task(spec.task)
     options = _options(changes or [])
     check_options(card, options)
@@ -92,7 +94,7 @@ def refused() -> Iterator[None]:
         raise InputError(str(error)) from error
 
 
-def _find(target: str, home: str | None, db: str | None, *, run_own_cell: bool) -> "tuple[TrialSpec, Callable[[], Trained], str]":
+def _find(target: str, place: "Home", db: str | None, *, run_own_cell: bool) -> "tuple[TrialSpec, Callable[[], Trained], str]":
     """The spec of a model, how to load it, and which it is in words."""
     from rnnbench.sweep.models import exported_folder, find_model
 
@@ -104,7 +106,6 @@ def _find(target: str, home: str | None, db: str | None, *, run_own_cell: bool) 
             trained = load_exported(folder, run_own_cell=run_own_cell)
         spec = trained.spec
         return spec, lambda: trained, f"{spec.task}, {spec.cell} {spec.key()[:8]}, exported to {folder}"
-    place = home_at(home)
     with open_ledger(place, db) as ledger:
         found = find_model(ledger, place, target)
     return found.trial.spec, found.load, found.words()

@@ -18,6 +18,7 @@ from rnnbench.cli.options import (
     open_ledger,
     output,
     print_json,
+    store_flag,
     writing,
 )
 
@@ -145,7 +146,8 @@ def show(
     if as_json:
         print_json(_trial_document(trial, epochs))
         return
-    _print_trial(trial, epochs, place.trial_folder(trial.key), f"{command()} train --trial {name}/{trial.key[:8]}{home_flag(place)}")
+    again = f"{command()} train --trial {name}/{trial.key[:8]}{home_flag(place)}{store_flag(place)}"
+    _print_trial(trial, epochs, place.trial_folder(trial.key), again)
 
 
 def report(
@@ -280,6 +282,7 @@ def _print_trial(trial: "TrialRecord", epochs: "list[EpochRecord]", folder: Path
 
     from rnnbench.report.solved import find_bar, is_unsolved
     from rnnbench.task.catalogue import get_task
+    from rnnbench.trial.files import LOG
 
     card, spec, console = get_task(trial.spec.task), trial.spec, output()
     metric = card.metric.name
@@ -307,7 +310,9 @@ def _print_trial(trial: "TrialRecord", epochs: "list[EpochRecord]", folder: Path
     console.print(curve)
     if trial.error:
         console.print(f"\n{trial.category or trial.status}:\n{trial.error.rstrip()}", markup=False)
-    console.print(f"\nlog:         {folder / 'trial.log'}\nrun it again: {again}", markup=False, soft_wrap=True)
+    log = folder / LOG
+    where = "" if log.exists() or "host" not in trial.outcome else f" on {trial.outcome['host']}"
+    console.print(f"\nlog:         {log}{where}\nrun it again: {again}", markup=False, soft_wrap=True)
 
 
 def _trial_document(trial: "TrialRecord", epochs: "list[EpochRecord]") -> dict[str, Any]:

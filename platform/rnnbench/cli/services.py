@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.cli.options import DbOption, HomeOption, TrackingOption, home_at, open_ledger, output, people
+from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, TrackingOption, home_at, open_ledger, output, people
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -94,7 +94,7 @@ def _authentication(place: "Home") -> dict[str, str]:
     return {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": secret}
 
 
-def sync(home: HomeOption = None, db: DbOption = None, tracking_uri: TrackingOption = None) -> None:
+def sync(home: HomeOption = None, db: DbOption = None, tracking_uri: TrackingOption = None, checkpoints: CheckpointsOption = None) -> None:
     """Deliver to MLflow what it has not taken yet; each event once in effect, then each report with the sweep's best models.
 
     Example: rnnbench sync
@@ -102,7 +102,7 @@ def sync(home: HomeOption = None, db: DbOption = None, tracking_uri: TrackingOpt
     from rnnbench.cli.delivery import deliver_reports
     from rnnbench.sweep.mirror import Mirror
 
-    place = home_at(home)
+    place = home_at(home, checkpoints)
     with open_ledger(place, db) as ledger:
         mirror = Mirror(db or place.ledger_url, tracking_uri or place.tracking_uri, artifact_root=place.artifacts)
         output().print(f"{mirror.deliver_all()} events delivered", markup=False)

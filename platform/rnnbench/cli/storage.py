@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rnnbench.cli.options import (
+    CheckpointsOption,
     DbOption,
     HomeOption,
     JsonOption,
@@ -16,6 +17,7 @@ from rnnbench.cli.options import (
     output,
     print_json,
     require_results,
+    store_flag,
     writing,
 )
 
@@ -35,6 +37,7 @@ def register(app: typer.Typer) -> None:
 def gc(
     home: HomeOption = None,
     db: DbOption = None,
+    checkpoints: CheckpointsOption = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed; without it nothing is touched.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,22 +48,23 @@ def gc(
     from rnnbench.sweep.garbage import find_garbage
     from rnnbench.task.catalogue import list_tasks
 
-    place = home_at(home)
+    place = home_at(home, checkpoints)
     with open_ledger(place, db) as ledger:
         found = list(find_garbage(ledger, place, {card.name: card.metric.direction == "max" for card in list_tasks()}))
     if delete:
-        for garbage in found:
-            garbage.path.unlink(missing_ok=True)
+        place.store.delete(*(garbage.path for garbage in found))
     total = sum(garbage.size for garbage in found)
     if as_json:
-        files = [{"path": str(garbage.path), "bytes": garbage.size, "reason": garbage.reason} for garbage in found]
+        files = [{"path": place.store.where(garbage.path), "bytes": garbage.size, "reason": garbage.reason} for garbage in found]
         print_json({"deleted": delete, "bytes": total, "files": files})
         return
     console, reasons = output(), sorted({garbage.reason for garbage in found})
     for reason in reasons:
         sizes = [garbage.size for garbage in found if garbage.reason == reason]
         console.print(f"{len(sizes):6d} files {sum(sizes) / 1e6:9.1f} MB  {reason}", markup=False)
-    done = "freed" if delete else f"can be freed: {command()} gc --delete{home_flag(place)}" if found else "nothing to free"
+    done = (
+        "freed" if delete else f"can be freed: {command()} gc --delete{home_flag(place)}{store_flag(place)}" if found else "nothing to free"
+    )
     console.print(f"{len(found):6d} files {total / 1e6:9.1f} MB  {done}", markup=False, soft_wrap=True)
 
 

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from rnnbench.base.version import __version__
-from rnnbench.cli.options import DbOption, FileArgument, HomeOption, NameOption, SamplesOption, SetOption, TrackingOption, people
+from rnnbench.cli.options import (
+    CheckpointsOption,
+    DbOption,
+    FileArgument,
+    HomeOption,
+    NameOption,
+    SamplesOption,
+    SetOption,
+    TrackingOption,
+    people,
+)
 from rnnbench.cli.submitted import Given, handing_over, new_file, now, read_job, read_setup, record_job, show_job, write_file
 
 CpusOption = Annotated[
@@ -53,6 +63,7 @@ def slurm(
     num_samples: SamplesOption = None,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
+    checkpoints: CheckpointsOption = None,
     home: HomeOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -64,7 +75,7 @@ def slurm(
     from rnnbench.cluster.submission import Submission
 
     request = SlurmRequest(nodes, cpus_per_node, gpus_per_node, time, partition, array, sbatch or (), read_setup(setup))
-    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri))
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri, checkpoints))
     request.check(job)
     script = render_script(job, request, Path.cwd())
     place = new_file(job, "slurm", ".sh")
@@ -88,15 +99,18 @@ def kuberay(
     time: Annotated[int | None, typer.Option(min=1, help="Time limit in minutes.", show_default=False)] = None,
     namespace: Annotated[str, typer.Option(help="Namespace.")] = "rnnbench",
     image: Annotated[str, typer.Option(help="Image with rnnbench.")] = f"rnnbench:{__version__}",
-    claim: Annotated[str, typer.Option(help="Volume claim for the results, one that every node can write.")] = "rnnbench-runs",
+    claim: Annotated[
+        str, typer.Option(help="Volume claim for the results, one that every node can write; none: with --db and --checkpoints.")
+    ] = "rnnbench-runs",
     secret: Annotated[
-        str, typer.Option(help="Secret whose values become environment variables (PGPASSWORD); may be missing.")
+        str, typer.Option(help="Secret whose values become environment variables (PGPASSWORD, AWS_SECRET_ACCESS_KEY); may be missing.")
     ] = "rnnbench",  # noqa: S107 - the name of one
     name: NameOption = None,
     changes: SetOption = None,
     num_samples: SamplesOption = None,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
+    checkpoints: CheckpointsOption = None,
     home: HomeOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -110,7 +124,7 @@ def kuberay(
     seconds = None if time is None else 60 * time
     request = KubeRayRequest(nodes, cpus_per_node, gpus_per_node, memory_per_node, namespace, image, claim, secret, seconds)
     request.check()
-    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri, checkpoints), elsewhere=True)
     label = job_name(job.sweep, now())
     manifest = render_manifest(job, request, label)
     place = new_file(job, "kuberay", ".yaml")
@@ -141,6 +155,7 @@ def ray(
     num_samples: SamplesOption = None,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
+    checkpoints: CheckpointsOption = None,
     home: HomeOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -153,7 +168,7 @@ def ray(
 
     request = RayRequest(address)
     request.check()
-    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri), elsewhere=True)
+    job = read_job(Given(file, name, changes or [], num_samples, home, db, tracking_uri, checkpoints), elsewhere=True)
     script = render_script(job, cluster_home or str(job.home.path))
     place = new_file(job, "ray", "") / "job.sh"
     label = f"rnnbench-{job.sweep}-{place.parent.name}"

@@ -30,6 +30,7 @@ class Given:
     home: str | None
     db: str | None
     tracking_uri: str | None
+    checkpoints: str | None
 
 
 def read_job(given: Given, *, elsewhere: bool = False) -> "SweepJob":
@@ -44,7 +45,7 @@ def read_job(given: Given, *, elsewhere: bool = False) -> "SweepJob":
     from rnnbench.search.find import find_sweep_file
     from rnnbench.sweep.planned import plan_sweep
 
-    place, path = home_at(given.home), find_sweep_file(given.file)
+    place, path = home_at(given.home, given.checkpoints), find_sweep_file(given.file)
     sweep = read_given(path, place, given.db, name=given.name, changes=given.changes, num_samples=given.num_samples)
     plan_sweep(sweep, os.environ)
     own = [task.own for task in sweep.tasks if task.own is not None]

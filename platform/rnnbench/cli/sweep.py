@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnbench.cli.options import (
+    CheckpointsOption,
     DbOption,
     FileArgument,
     HomeOption,
@@ -28,6 +29,7 @@ from rnnbench.cli.options import (
     people,
     print_json,
     read_given,
+    store_flag,
 )
 from rnnbench.cli.place import Place
 
@@ -81,6 +83,7 @@ def sweep(
     join: JoinOption = False,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
+    checkpoints: CheckpointsOption = None,
     home: HomeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the planned trials and stop.")] = False,
     probe: Annotated[bool, typer.Option("--probe", help="First try some batches, and forecast time, memory and disk.")] = False,
@@ -96,13 +99,15 @@ def sweep(
     from rnnbench.search.find import find_sweep_file
     from rnnbench.sweep.planned import plan_sweep
 
-    place = Place(home_at(home), executor, address, insecure, db, tracking_uri, join)
+    place = Place(home_at(home, checkpoints), executor, address, insecure, db, tracking_uri, join)
     place.check()
     read = read_given(find_sweep_file(file), place.home, db, name=name, changes=changes, num_samples=num_samples)
     planned = plan_sweep(read, os.environ)
     if probe or not dry_run:
         place.require_gpus(planned, probe=probe)
         _try_data(planned, place)
+    if not dry_run:
+        place.require_store()
     forecast = _probe(planned, place) if probe else None
     if dry_run:
         print_plan(planned, as_json, forecast)
@@ -127,6 +132,7 @@ def resume(
     join: JoinOption = False,
     db: DbOption = None,
     tracking_uri: TrackingOption = None,
+    checkpoints: CheckpointsOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -139,12 +145,13 @@ def resume(
     from rnnbench.search.sweepfile import read_settings
     from rnnbench.sweep.planned import plan_sweep
 
-    place = Place(home_at(home), executor, address, insecure, db, tracking_uri, join)
+    place = Place(home_at(home, checkpoints), executor, address, insecure, db, tracking_uri, join)
     place.check()
     with open_ledger(place.home, db) as ledger:
         record = ledger.get_sweep(name)
         planned = plan_sweep(read_settings(record.settings, Path(record.path), record.text), os.environ)
         place.require_gpus(planned)
+        place.require_store()
         planned = planned.record(ledger, sys.argv)
         if retry_failed:
             people().print(f"{ledger.reopen_failed(name)} trials will run again", markup=False)
@@ -313,11 +320,9 @@ def _print_failures(console: Any, ledger: "Ledger", name: str, home: "Home") -> 
     if failed:
         flag = home_flag(home)
         more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
-        console.print(
-            f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{flag}; again: {command()} resume {name} --retry-failed{flag}",
-            markup=False,
-            soft_wrap=True,
-        )
+        again = f"{command()} resume {name} --retry-failed{flag}{store_flag(home)}"
+        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{flag}; again: {again}"
+        console.print(words, markup=False, soft_wrap=True)
 
 
 def _stopped(name: str, place: Place, stop: "Stop") -> int:
@@ -336,10 +341,11 @@ def _print_next_steps(console: Any, name: str, report: Path, place: "Home", task
     from rnnbench.task.catalogue import get_task
 
     flag, others = home_flag(place), "lstm" if name == "compare" else "compare"
+    stored = f"{flag}{store_flag(place)}"
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
     console.print(f"MLflow:       {command()} ui {name}{flag}", markup=False, soft_wrap=True)
     card = get_task(tasks[0])
     if len(tasks) == 1 and card.predict is not None:
         given = "TEXT" if card.predict_input == "lines" else "FILE"
-        console.print(f"ask it:       {command()} predict {name} --input {given}{flag}", markup=False, soft_wrap=True)
-    console.print(f"compare more: {command()} sweep {others}{flag}", markup=False, soft_wrap=True)
+        console.print(f"ask it:       {command()} predict {name} --input {given}{stored}", markup=False, soft_wrap=True)
+    console.print(f"compare more: {command()} sweep {others}{stored}", markup=False, soft_wrap=True)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.cli.options import DbOption, HomeOption, home_at, open_ledger, output, people
+from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, home_at, open_ledger, output, people
 
 if TYPE_CHECKING:
+    from rnnbench.base.home import Home
     from rnnbench.ledger.records import SweepRecord, TrialRecord
     from rnnbench.trial.job import Job
+    from rnnbench.trial.spec import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def train(
     ] = None,
     home: HomeOption = None,
     db: DbOption = None,
+    checkpoints: CheckpointsOption = None,
 ) -> None:
     """Train one network and print its curve.
 
@@ -58,7 +61,8 @@ def train(
         from rnnbench.trial.export import require_new
 
         require_new(export)
-    chosen = _fresh(str(task), cell, data, path, changes or [], home, db) if trial is None else _recorded(trial, home, db)
+    place = home_at(home, checkpoints)
+    chosen = _fresh(str(task), cell, data, path, changes or [], place, db) if trial is None else _recorded(trial, place, db)
     with tempfile.TemporaryDirectory() as folder:
         final = _run(replace(chosen.job, folder=folder))
         if chosen.recorded is not None:
@@ -70,11 +74,10 @@ def train(
             _export(Path(folder), export, chosen, final)
 
 
-def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
+def _recorded(target: str, place: "Home", db: str | None) -> _Chosen:
     from rnnbench.base.errors import DataError, InputError
     from rnnbench.cells.own import get_source
     from rnnbench.search.sweepfile import read_settings
-    from rnnbench.sweep.init_from import source_path
     from rnnbench.task.catalogue import get_task
     from rnnbench.task.sources import data_home, fingerprint, locate
     from rnnbench.trial.job import Job
@@ -82,7 +85,6 @@ def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
     name, _, key = target.partition("/")
     if not key:
         raise InputError(f"--trial {target}: must be SWEEP/KEY; see rnnbench show {name}")
-    place = home_at(home)
     with open_ledger(place, db) as ledger:
         trial, sweep = ledger.get_trial(name, key), ledger.get_sweep(name)
     spec = trial.spec
@@ -93,16 +95,15 @@ def _recorded(target: str, home: str | None, db: str | None) -> _Chosen:
         raise DataError(f"{own_files or spec.data} has changed since that trial, which cannot be repeated with other data")
     own_cell = get_source(spec.cell)
     job = Job(spec.key(), 1, spec, files, "", int(trial.outcome.get("threads", 1)), own_cell=asdict(own_cell) if own_cell else None)
-    return _Chosen(replace(job, init_from=source_path(spec, place), workers=int(trial.outcome.get("workers", 1))), trial, sweep)
+    return _Chosen(replace(job, init_from=_source(spec, place), workers=int(trial.outcome.get("workers", 1))), trial, sweep)
 
 
-def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: list[str], home: str | None, db: str | None) -> _Chosen:
+def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: list[str], place: "Home", db: str | None) -> _Chosen:
     from rnnbench.sweep.gpus import count_gpus, require_gpus
-    from rnnbench.sweep.init_from import find_sources, needs_sources, source_path
+    from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
     from rnnbench.sweep.single import single_sweep
 
-    place = home_at(home)
     sweep = single_sweep(task, cell, data, path, changes, os.environ)
     if sweep.resources.gpus:
         require_gpus(sweep.resources.gpus, sweep.resources.workers, count_gpus())
@@ -111,7 +112,15 @@ def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: l
             sweep = find_sources(sweep, ledger, place, is_new=True)
     planned = plan_sweep(sweep, os.environ)
     spec = planned.specs[0]
-    return _Chosen(replace(planned.job(spec), init_from=source_path(spec, place)))
+    return _Chosen(replace(planned.job(spec), init_from=_source(spec, place)))
+
+
+def _source(spec: "TrialSpec", place: "Home") -> str | None:
+    """Where the model that a trial starts from can be read; None: it starts from nothing."""
+    from rnnbench.sweep.init_from import source_path
+
+    path = source_path(spec, place)
+    return path and str(place.store.get(Path(path)) or path)
 
 
 def _run(job: "Job") -> dict[str, Any]:

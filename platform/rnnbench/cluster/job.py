@@ -18,7 +18,7 @@ class SweepJob:
         sweep: Its name, safe as a file's name.
         file: The absolute path of its file.
         text: The file's content.
-        home: The results folder of the machine that submits.
+        home: The results folder of the machine that submits, with the store of its checkpoints.
         overrides: Of `--set`.
         cpus: CPUs of one trial, all its workers counted.
         gpus: GPUs of one trial, likewise; below 1 where several trials share one.
@@ -79,4 +79,6 @@ class SweepJob:
             words += ["--db", self.db]
         if self.tracking_uri is not None:
             words += ["--tracking-uri", self.tracking_uri]
+        if self.home.store_address is not None:
+            words += ["--checkpoints", self.home.store_address]
         return [*words, "--home", home, *more]

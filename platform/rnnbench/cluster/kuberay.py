@@ -18,6 +18,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _AMOUNT = re.compile(r"\d{1,9}(\.\d{1,3})?(Ki|Mi|Gi|Ti|K|k|M|G|T)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,300}")
 MAX_NAME = 46
+NO_CLAIM = "none"
 # Where the claim and the sweep's file are in the containers.
 HOME, FILE = "/runs", "/etc/rnnbench/sweep.yaml"
 RAY_VERSION = "2.60.0"
@@ -32,7 +33,7 @@ class KubeRayRequest:
         cpus_per_node, gpus_per_node: None: those of the trials that run at once, where the file says how many, else of one trial.
         memory_per_node: As Kubernetes writes it: 8Gi.
         image: With rnnbench and Ray in the versions of constraints.txt.
-        claim: A persistent volume claim that every node can write (ReadWriteMany): the results folder.
+        claim: A persistent volume claim that every node can write (ReadWriteMany): the results folder; `none`: each pod has one of its own.
         secret: Its values become environment variables; it need not exist.
         seconds: After so many the job is ended; None: never.
     """
@@ -75,8 +76,10 @@ def render_manifest(job: SweepJob, request: KubeRayRequest, name: str) -> str:
     """The manifest: a ConfigMap with the sweep's file, and the RayJob.
 
     Raises:
-        InputError: a trial needs more than a pod was to have.
+        InputError: a trial needs more than a pod was to have, or without a claim nothing would be left of the sweep.
     """
+    if request.claim == NO_CLAIM and (job.db is None or job.home.store_address is None):
+        raise InputError("--claim none needs --db and --checkpoints: what a pod has in a folder of its own is gone with it")
     cpus, gpus = job.of_node(request.nodes, request.cpus_per_node, request.gpus_per_node)
     return render(
         "kuberay/rayjob.yaml.j2",
@@ -88,7 +91,7 @@ def render_manifest(job: SweepJob, request: KubeRayRequest, name: str) -> str:
         seconds=request.seconds,
         ray_version=RAY_VERSION,
         image=request.image,
-        claim=request.claim,
+        claim=None if request.claim == NO_CLAIM else request.claim,
         secret=request.secret,
         home=HOME,
         nodes=request.nodes,

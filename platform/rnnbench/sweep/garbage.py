@@ -1,10 +1,11 @@
-"""What a results folder holds that nothing needs: checkpoints of no trial, of ended trials, beyond what each sweep keeps."""
+"""What a results folder and its store hold that nothing needs: checkpoints of no trial, of ended trials, beyond what each sweep keeps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.base.home import Home
+from rnnbench.base.store import COPY
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import Checkpoints
@@ -16,7 +17,7 @@ from rnnbench.trial.spec import Lane
 
 @dataclass(frozen=True)
 class Garbage:
-    """One file that can go, and why."""
+    """One file that can go, and why; `path` as a store names it."""
 
     path: Path
     size: int
@@ -24,7 +25,7 @@ class Garbage:
 
 
 def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") -> Iterator[Garbage]:
-    """Every file under the home's checkpoints that no sweep needs; the trials of sweeps that run are left alone.
+    """Every file of the home's trials that no sweep needs; the trials of sweeps that run are left alone.
 
     Args:
         is_maximized: Whether a task's metric is better when higher; a task that is not there any more keeps its models.
@@ -39,12 +40,10 @@ def find_garbage(ledger: Ledger, home: Home, is_maximized: "dict[str, bool]") ->
             busy |= {trial.key for trial in mine}
         policy = sweep.settings.get("checkpoints") or {}
         kept |= _kept(mine, policy.get("keep_best", Checkpoints.keep_best), is_maximized)
-    for folder in sorted(path for path in home.checkpoints.glob("*/*") if path.is_dir()):
-        if folder.name in busy:
-            continue
-        for file in sorted(path for path in folder.iterdir() if path.is_file()):
-            if (reason := _reason(file, trials.get(folder.name), folder.name in kept)) is not None:
-                yield Garbage(file, file.stat().st_size, reason)
+    for file, size in sorted(home.store.list_all(home.checkpoints).items()):
+        key = file.parent.name
+        if key not in busy and (reason := _reason(file, trials.get(key), key in kept)) is not None:
+            yield Garbage(file, size, reason)
 
 
 def _kept(trials: list[TrialRecord], keep_best: int, is_maximized: dict[str, bool]) -> set[str]:
@@ -64,6 +63,8 @@ def _kept(trials: list[TrialRecord], keep_best: int, is_maximized: dict[str, boo
 def _reason(file: Path, trial: TrialRecord | None, kept: bool) -> str | None:
     if trial is None:
         return None if kept and file.name == BEST else "no sweep in this ledger has this trial"
+    if file.name.startswith(COPY):
+        return "a copy of what the store keeps"
     if file.name.startswith(".") or file.name.endswith(".partial"):
         return "left by a write that did not end"
     if trial.status not in FINAL:

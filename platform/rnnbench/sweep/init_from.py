@@ -51,7 +51,7 @@ def find_sources(sweep: SweepFile, ledger: Ledger, home: Home, *, is_new: bool =
 
 
 def source_path(spec: TrialSpec, home: Home) -> str | None:
-    """Where the model is that a trial starts from; None: it starts from nothing."""
+    """Where the model is that a trial starts from, see `Job.init_from`; None: it starts from nothing."""
     key = spec.parameters.get(INIT_FROM)
     return None if key is None else str(home.trial_folder(str(key)) / BEST)
 

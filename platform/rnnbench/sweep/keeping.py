@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from rnnbench.base.errors import StoreError
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.search.sweepfile import Checkpoints
 from rnnbench.task.catalogue import is_maximized
-from rnnbench.trial.files import BEST, LAST, remove_rotating
+from rnnbench.trial.files import BEST, LAST, rotating
 from rnnbench.trial.spec import Lane
 
 log = logging.getLogger(__name__)
@@ -33,17 +34,19 @@ class Keeping:
 
     def add(self, trials: Iterable[TrialRecord]) -> None:
         """Takes trials as they end."""
-        for trial in trials:
-            if trial.status not in FINAL or trial.key in self._seen:
-                continue
-            self._seen.add(trial.key)
-            folder = self._home.trial_folder(trial.key)
-            remove_rotating(folder / LAST)
+        ended = [trial for trial in trials if trial.status in FINAL and trial.key not in self._seen]
+        self._seen |= {trial.key for trial in ended}
+        files = {trial.key: self._files(trial.key) for trial in ended}
+        found = self._find([file for of_trial in files.values() for file in of_trial])
+        for trial in ended:
+            model, *resumed_from = files[trial.key]
+            if any(file in found for file in resumed_from):
+                self._delete(*resumed_from)
+            if model in found:
+                self._sizes[trial.key] = found[model]
             if trial.status != Status.COMPLETED:
                 self._remove(trial.key)
-                continue
-            self._sizes[trial.key] = _size_bytes(folder / BEST)
-            if trial.spec.stage == "search":
+            elif trial.spec.stage == "search":
                 self._rank(trial)
         self._shrink()
 
@@ -62,15 +65,23 @@ class Keeping:
             self._remove(heapq.heappop(largest)[2])
 
     def _remove(self, key: str) -> None:
-        self._sizes.pop(key, None)
-        model = self._home.trial_folder(key) / BEST
-        if model.exists() and not self._is_needed(key):
-            model.unlink(missing_ok=True)
+        if self._sizes.pop(key, None) is not None and not self._is_needed(key):
+            self._delete(self._files(key)[0])
 
+    def _files(self, key: str) -> list[Path]:
+        """Of a trial its model, and what it can continue from."""
+        folder = self._home.trial_folder(key)
+        return [folder / BEST, *rotating(folder / LAST)]
 
-def _size_bytes(path: Path) -> int:
-    """0 where it is not there; another worker may have removed it just now."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    def _find(self, files: list[Path]) -> dict[Path, int]:
+        try:
+            return self._home.store.sizes(files) if files else {}
+        except StoreError as error:
+            log.warning("%s; what can go there is left to rnnbench gc", error)
+            return {}
+
+    def _delete(self, *files: Path) -> None:
+        try:
+            self._home.store.delete(*files)
+        except StoreError as error:
+            log.warning("%s; what can go there is left to rnnbench gc", error)

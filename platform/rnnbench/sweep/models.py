@@ -30,7 +30,7 @@ class Model:
     Attributes:
         seeds: The completed trials of its sweep that differ from it in nothing but the seed, itself among them.
         baselines: Validation values of methods without a recurrent network, as its sweep computed them; `test_baselines` their test values.
-        path: Its checkpoint.
+        path: Its checkpoint, or a copy of it.
     """
 
     sweep: str
@@ -64,6 +64,7 @@ def find_model(ledger: Ledger, home: Home, target: str) -> Model:
 
     Raises:
         UnknownNameError: see `find_trial` and `model_path`.
+        StoreError: the store does not answer, or refuses.
     """
     trial = find_trial(ledger, target)
     name = target.partition("/")[0]

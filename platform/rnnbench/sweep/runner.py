@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rnnbench.base.errors import DiskFullError, LeaseLostError
+from rnnbench.base.errors import DiskFullError, LeaseLostError, StoreError
 from rnnbench.base.failpoints import failpoint
 from rnnbench.base.home import Home
 from rnnbench.ledger.records import FINAL, EpochRecord, Status, TrialRecord
@@ -154,6 +154,7 @@ class Runner:
             self.planned.job(trial.spec),
             attempt=trial.attempts,
             folder=str(self.home.trial_folder(trial.key)),
+            store=self.home.store_address,
             init_from=source_path(trial.spec, self.home),
             limits=self.sweep.limits,
             until_epoch=self.view.rungs.until_epoch(trial) if self.view.rungs else None,
@@ -219,6 +220,8 @@ class Runner:
             self.packing.learn(trial.spec, event["wall_s"])
         if category == "disk_full":
             self._fail(DiskFullError(f"no room left in {self.home.path}; free some, then resume: nothing recorded is lost"))
+        elif category == "store":
+            self._fail(StoreError(f"{error}; resume the sweep when it is there again: nothing recorded is lost"))
         failures = trial.failures + (status == Status.FAILED)
         again = failures <= self.sweep.retries and category not in NOT_TRIED_AGAIN
         failpoint("runner.before_finished")

@@ -72,17 +72,19 @@ def _best(done: Sequence[TrialRecord]) -> TrialRecord:
 
 
 def model_path(home: Home, trial: TrialRecord, shown: str) -> Path:
-    """Where the model of a completed trial is.
+    """Where the model of a completed trial can be read.
 
     Args:
         shown: The trial as a person names it.
     Raises:
         UnknownNameError: it was not kept; the text says what keeps it.
+        StoreError: the store does not answer, or refuses.
     """
-    path = home.trial_folder(trial.key) / BEST
-    if not path.is_file():
+    path = home.store.get(home.trial_folder(trial.key) / BEST)
+    if path is None:
+        where = home.store_address or home.path
         raise UnknownNameError(
-            f"the model of {shown} is not kept in {home.path}: checkpoints.keep_best says how many of a sweep's search trials keep theirs "
+            f"the model of {shown} is not kept in {where}: checkpoints.keep_best says how many of a sweep's search trials keep theirs "
             f"(all confirmed ones do); it can be trained again: rnnbench train --trial {shown} --export DIR"
         )
     return path

@@ -62,9 +62,9 @@ def save_rotating(path: Path, state: dict[str, Any]) -> None:
     save_checkpoint(path, state)
 
 
-def candidates(path: Path) -> Iterator[dict[str, Any]]:
-    """The usable checkpoints of `save_rotating`, newest first; one that is damaged or foreign is logged and passed over."""
-    for place in (path, previous_of(path)):
+def candidates(*places: Path) -> Iterator[dict[str, Any]]:
+    """The usable checkpoints of some places, in their order; one that is damaged or foreign is logged and passed over."""
+    for place in places:
         if place.exists():
             try:
                 yield load_checkpoint(place)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnbench.base.errors import RanksLostError, RnnbenchError, TrialDiverged, TrialsApart, TrialTimeout
+from rnnbench.base.errors import RanksLostError, RnnbenchError, StoreError, TrialDiverged, TrialsApart, TrialTimeout
 from rnnbench.base.files import is_disk_full
 from rnnbench.base.machine import keep_freed_memory, peak_bytes, processor, restart_peak, return_freed_memory
 from rnnbench.base.secrets import redact
@@ -57,6 +57,10 @@ def run_jobs(plain_jobs: Sequence[Mapping[str, Any]], report: Report, *, alone: 
                 finished = _conclude(attempt.job, surroundings, time.monotonic() - attempt.elapsed_s(), end)
                 left.pop(attempt.job.key)
                 report(finished)
+    except StoreError as away:
+        for job in jobs:
+            if job.key in left:  # one by one each would wait for the store again
+                report(_conclude(job, _surroundings(job), time.monotonic(), partial(_raise, away)))
     except Exception as error:  # noqa: BLE001 - whatever it is, alone it is recorded as the trial's own
         size = 1 if isinstance(error, TrialsApart) else len(left) // 2
         log.info("%d trials do not run together, they go on by %d: %s", len(left), max(1, size), error)
@@ -118,6 +122,8 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
         error, category, outcome = str(timeout), "timeout", outcome | timeout.outcome
     except RanksLostError as lost:
         error, category = str(lost), lost.category
+    except StoreError as away:
+        status, error, category = "interrupted", str(away), "store"
     except RnnbenchError as refused:
         error, category = str(refused), "error"
     except Exception as failure:  # noqa: BLE001 - the worker's border: whatever it is, it is recorded with its traceback
@@ -134,6 +140,10 @@ def _conclude(job: Job, surroundings: dict[str, Any], started: float, run: Calla
             outcome["peak_gpu_bytes"] += sum(peak["gpu_bytes"] for peak in helpers)
     finished = {"kind": "finished", "status": status, "error": error, "category": category, "key": job.key, "attempt": job.attempt}
     return {**finished, "wall_s": outcome.pop("elapsed_s", time.monotonic() - started), "outcome": outcome}
+
+
+def _raise(error: Exception) -> dict[str, Any]:
+    raise error
 
 
 def category_of(failure: Exception) -> str:

@@ -19,7 +19,6 @@ def previous_of(path: Path) -> Path:
     return path.with_suffix(".previous.ckpt")
 
 
-def remove_rotating(path: Path) -> None:
-    """Removes a checkpoint to continue from, and the one before it."""
-    for place in (path, previous_of(path)):
-        place.unlink(missing_ok=True)
+def rotating(path: Path) -> tuple[Path, Path]:
+    """Where a checkpoint to continue from is, and the one before it."""
+    return path, previous_of(path)

@@ -46,6 +46,8 @@ def run_group(
     device = find_device(jobs[0])
     attempts = [Attempt(job, partial(send, job), clock, torch.Generator(device)) for job in jobs]
     with torch_settings(jobs[0].threads), matrix_settings(jobs[0]), guarded(jobs) if alone else nullcontext(lambda: None) as alive:
+        for attempt in attempts:
+            attempt.pulse.alive = alive
         data = read_data(jobs[0].spec, jobs[0].paths())
         placed = place(data, device)
         train, validation = placed.splits["train"], placed.splits["validation"]

@@ -32,7 +32,7 @@ class Job:
 
     Attributes:
         files: The data set's files on this machine, by the name the card gives them, absolute.
-        folder: Where this trial keeps its checkpoints, absolute.
+        folder: Where this trial works, absolute.
         threads: Threads of torch inside the trial (part of what makes numbers repeat bit for bit).
         limits: What ends the attempt as failed.
         until_epoch: Where a scheduler wants the trial handed back as `paused`; None trains to the end.
@@ -41,7 +41,9 @@ class Job:
         own_cell: File, class name and source of a cell from a person's own file.
         workers: Processes that train the trial together, each with a part of every batch and with `threads`.
         gpus: Of each worker: 0 trains on the processor; a share (the executor's matter) or 1 on the GPU that the environment gives.
-        init_from: Checkpoint of the trained model whose weights the trial starts from, see `training.init_from`.
+        store: Address of the store that keeps what the trial saves; None: its folder does.
+        init_from: Checkpoint of the trained model whose weights the trial starts from, by its place in the other trial's folder, see
+            `training.init_from`.
         fuse: Whether it trains together with the others that it comes with: auto finds out first if that is faster.
         baselines: Whether to compute the task's non-recurrent baselines too, on the split that its stage is judged on: validation in the
             search, test in the confirmation (one trial of each does, for each question to each data set).
@@ -60,6 +62,7 @@ class Job:
     fuse: Fuse = "never"
     baselines: bool = False
     own_cell: Mapping[str, str] | None = None
+    store: str | None = None
     init_from: str | None = None
     workers: int = 1
     gpus: float = 0.0

@@ -4,22 +4,24 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from rnnbench.base.errors import CheckpointError, TrialInterrupted, TrialLost
+from rnnbench.base.errors import CheckpointError, StoreError, TrialInterrupted, TrialLost
+from rnnbench.base.store import open_store
 from rnnbench.task.catalogue import get_task
 from rnnbench.task.load import load_task
 from rnnbench.task.module import TaskData
 from rnnbench.trial.build import build_module, read_data
 from rnnbench.trial.checkpoint import candidates, save_rotating
 from rnnbench.trial.devices import find_device, gpu_peak_bytes, matrix_settings, name_of, place, restart_gpu_peak
-from rnnbench.trial.files import BEST, LAST, remove_rotating
+from rnnbench.trial.files import BEST, LAST, previous_of, rotating
 from rnnbench.trial.flops import count_epoch
 from rnnbench.trial.flow import measure_flow
 from rnnbench.trial.job import Job
@@ -37,12 +39,17 @@ log = logging.getLogger(__name__)
 
 
 Send = Callable[[dict[str, Any]], None]
+Found = TypeVar("Found")
 
 # Epochs that may not have been recorded yet when a checkpoint is written: whoever passes them on may die first.
 RECENT_S = 120.0
 MAX_RECENT = 1000
 # Of the trial's time, for measuring how long its network takes to answer.
 LATENCY_SHARE = 0.005
+# How long the beginning and the end of a trial wait for a store that is away, and the longest pause between two tries.
+PATIENCE_S, LONGEST_WAIT_S = 60.0, 10.0
+# In between, a store that did not take a checkpoint is left alone for so many times as long as asking it took.
+AWAY_REST = 10.0
 
 
 def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic, *, alone: bool = False) -> dict[str, Any]:
@@ -61,6 +68,7 @@ def run_trial(job: Job, send: Send, clock: Callable[[], float] = time.monotonic,
         TrialDiverged, TrialTimeout: how a trial may end without a result.
         DataError: the data cannot be used.
         DiskFullError: no room for a checkpoint.
+        StoreError: the store was away for too long when the trial began or ended.
     """
     with torch_settings(job.threads), matrix_settings(job):
         return Attempt(job, send, clock).run(alone=alone)
@@ -75,11 +83,13 @@ class Attempt:
         self.clock = clock
         self.stream = stream
         self.last = Path(job.folder) / LAST
+        self.store = open_store(job.store)
         self.card = get_task(job.spec.task)
         self.started = clock()
         self.earlier_s = 0.0  # of the attempts that this one continues
         self.shared_s: float | None = None  # its share of the process's time, where it is one of several
         self.saved_at = self.started
+        self._ask_at = self.started
         self._recent: deque[tuple[float, dict[str, Any]]] = deque(maxlen=MAX_RECENT)
         self.pulse = Pulse(clock, stop_file=job.stop_file)
         self.device = find_device(job)
@@ -120,7 +130,7 @@ class Attempt:
 
         The last epochs before that are sent again, for they may have been lost with their messenger; twice told, they count once.
         """
-        for state in candidates(self.last):
+        for state in self._states():
             trainer = self._trainer(data)
             try:
                 if state["key"] != self.job.key:
@@ -135,13 +145,44 @@ class Attempt:
                 return trainer
         return self._trainer(data, fresh=True)
 
+    def _states(self) -> Iterable[dict[str, Any]]:
+        """What the trial may continue from, the furthest first."""
+        own = candidates(*rotating(self.last))
+        if self.job.store is None:
+            return own
+        copies = [copy for place in rotating(self.last) if (copy := self._patiently(partial(self.store.get, place)))]
+        # What a store that was away has missed is on the machine that saved it.
+        found = sorted([*candidates(*copies), *own], key=_standing, reverse=True)
+        for copy in copies:
+            copy.unlink()
+        return found
+
+    def _patiently(self, ask: Callable[[], Found]) -> Found:
+        """Asks the store, again for a while where it is away.
+
+        Raises:
+            StoreError: it was away for too long.
+        """
+        deadline, wait_s = self.clock() + PATIENCE_S, 1.0
+        while True:
+            try:
+                return ask()
+            except StoreError as error:
+                if self.clock() + wait_s > deadline:
+                    raise
+                log.warning("again in %.0f s: %s", wait_s, error)
+            self.pulse.alive()
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
     def _trainer(self, data: TaskData, *, fresh: bool = False) -> Trainer:
         """A trainer; a fresh one has the weights that `training.init_from` gives, another is about to take those of a checkpoint."""
         metric, maximize = self.card.metric.name, self.card.metric.direction == "max"
         module = build_module(self.job.spec, data)
         if fresh and (source := self.job.spec.parameters.get(INIT_FROM)) is not None:
             assert self.job.init_from is not None, "a job says where the model is that its trial starts from"
-            start_from(module, Path(self.job.init_from), str(source))
+            model = Path(self.job.init_from)
+            start_from(module, self._patiently(partial(self.store.get, model)) or model, str(source))
         module.to(self.device)
         return trainer_kind(self.job)(
             self.job.spec, module, metric=metric, maximize=maximize, pulse=self.pulse, after_batch=self.save_when_due, stream=self.stream
@@ -178,17 +219,30 @@ class Attempt:
     def save_when_due(self, trainer: Trainer) -> None:
         """Saves what a later attempt continues from, if the last time is long ago."""
         if self.clock() - self.saved_at > self.job.checkpoint_every_s:
-            self._save(trainer)
+            self._save(trainer, ask=self.clock() >= self._ask_at)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, *, ask: bool = True) -> None:
         recent = [event for _, event in self._recent]
         save_rotating(self.last, {"key": self.job.key, "elapsed_s": self.elapsed_s(), "recent": recent, **trainer.state()})
         self.saved_at = self.clock()
+        if not ask:
+            return
+        try:
+            self.store.put(self.last, before=previous_of(self.last))
+        except StoreError as error:
+            log.warning("the newest checkpoint is on this machine alone: %s", error)
+            self._ask_at = self.clock() + AWAY_REST * (self.clock() - self.saved_at)
 
     def end(self, trainer: Trainer, data: TaskData) -> dict[str, Any]:
         """Saves the best weights, tests where it may, and the outcome."""
         spec, progress = self.job.spec, trainer.progress
-        keep(spec, progress.best_weights, data, self.job.own_cell).save(Path(self.job.folder) / BEST)
+        best = Path(self.job.folder) / BEST
+        keep(spec, progress.best_weights, data, self.job.own_cell).save(best)
+        try:
+            self._patiently(partial(self.store.put, best))
+        except StoreError:
+            self._save(trainer)  # whoever comes next on this machine has nothing else to do
+            raise
         outcome = self._outcome(trainer, "completed" if trainer.is_done() else "paused")
         outcome["train_flops"] = self._flops(trainer, data)
         outcome["data"] = dict(data.facts)
@@ -213,7 +267,9 @@ class Attempt:
             assert isinstance(batch_size, int)
             budget_s = LATENCY_SHARE * outcome["elapsed_s"]
             outcome["latency"] = measure_latency(trainer.module, data.splits["validation"], batch_size, budget_s)
-        remove_rotating(self.last)
+        # What is left there the driver removes.
+        with suppress(StoreError):
+            self.store.delete(*rotating(self.last))
         return outcome
 
     def _flops(self, trainer: Trainer, data: TaskData) -> int:
@@ -251,3 +307,12 @@ class Attempt:
             "flush_denormal": True,
             "torch": torch.__version__,
         }
+
+
+def _standing(state: Mapping[str, Any]) -> tuple[int, int]:
+    """Epochs and batches that a checkpoint is from the start; of one that is no trial's, nothing."""
+    try:
+        partial_epoch = state["partial"]
+        return int(state["progress"]["epoch"]), 0 if partial_epoch is None else int(partial_epoch["batches"])
+    except (KeyError, TypeError, ValueError):
+        return -1, -1

@@ -23,7 +23,8 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Run:
     """rnnbench in a folder with a sweep file, on a path that has no cluster's program."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RNNBENCH_HOME", raising=False)
+    for name in ("RNNBENCH_HOME", "RNNBENCH_CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
     tools = tmp_path_factory.mktemp("tools")
     for name in ("cat", "touch"):
         (tools / name).symlink_to(shutil.which(name) or name)
@@ -144,3 +145,19 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path:
         pytest.skip("root may write everywhere")
     tmp_path.chmod(0o500)
     assert "cannot be written" in str(run("submit", "slurm", "small.yaml", error=InputError).exception)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_store_of_checkpoints_goes_with_the_job_and_no_key_does(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "top-secret")
+    command = ["submit", kind, "small.yaml", *KINDS[kind], "--dry-run"]
+    assert "--checkpoints" not in run(*command).stdout
+    said = run(*command, "--checkpoints", "s3://bucket/a").stdout
+    monkeypatch.setenv("RNNBENCH_CHECKPOINTS", "s3://bucket/a")
+    assert run(*command).stdout.replace("-", "") == said.replace("-", "") or kind == "kuberay"
+    assert "--checkpoints s3://bucket/a " in said
+    assert "top-secret" not in said
+    assert "AWS" not in said.replace("(PGPASSWORD, AWS_SECRET_ACCESS_KEY)", "")
+    error = run(*command, "--checkpoints", "s3://key:top-secret@bucket", error=InputError).exception
+    assert "holds a key" in str(error)
+    assert "top-secret" not in str(error)

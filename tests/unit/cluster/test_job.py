@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from rnnbench.base.errors import InputError
+from rnnbench.base.home import Home
 from tests.unit.cluster.jobs import sweep_job
 
 
 def test_the_command_says_all_that_the_person_said(tmp_path: Path) -> None:
-    job = sweep_job(tmp_path, overrides=["a=1", "b=[x, y]"], num_samples=3, db="postgresql://host/db", tracking_uri="none")
+    home = Home(tmp_path / "runs", "s3://bucket/a")
+    job = sweep_job(tmp_path, home=home, overrides=["a=1", "b=[x, y]"], num_samples=3, db="postgresql://host/db", tracking_uri="none")
     assert job.arguments("file.yaml", "/runs", "--join") == [
         *["rnnbench", "sweep", "file.yaml", "--name", "small", "--set", "a=1", "--set", "b=[x, y]", "--num-samples", "3"],
-        *["--db", "postgresql://host/db", "--tracking-uri", "none", "--home", "/runs", "--join"],
+        *["--db", "postgresql://host/db", "--tracking-uri", "none", "--checkpoints", "s3://bucket/a", "--home", "/runs", "--join"],
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from rnnbench.base.errors import InputError
+from rnnbench.base.home import Home
 from rnnbench.cluster.kuberay import KubeRayRequest, job_name, render_manifest
 from tests.cluster.manifests import check_object
 from tests.unit.cluster.jobs import EVIL, sweep_job
@@ -88,3 +89,16 @@ def test_the_manifest_holds_to_the_pinned_schemas_and_a_misspelt_field_does_not(
     rayjob = objects[1]
     rayjob["spec"]["entrypont"] = rayjob["spec"].pop("entrypoint")
     assert any("entrypont" in wrong for wrong in check_object(rayjob))
+
+
+def test_without_a_claim_pods_have_folders_of_their_own_and_the_sweep_is_elsewhere(tmp_path: Path) -> None:
+    alone = KubeRayRequest(claim="none")
+    alone.check()
+    job = sweep_job(tmp_path, db="postgresql://ledger@db/ledger", home=Home(tmp_path / "runs", "s3://bucket/a"))
+    _, rayjob = read(render_manifest(job, alone, "small-1"))
+    for pod in pods(rayjob):
+        assert {"name": "runs", "emptyDir": {"sizeLimit": "20Gi"}} in pod["volumes"]
+        assert "persistentVolumeClaim" not in str(pod)
+    for lacking in (sweep_job(tmp_path, db="postgresql://ledger@db/ledger"), sweep_job(tmp_path, home=Home(tmp_path, "s3://bucket/a"))):
+        with pytest.raises(InputError, match="--claim none needs --db and --checkpoints"):
+            render_manifest(lacking, alone, "small-1")

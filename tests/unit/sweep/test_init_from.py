@@ -28,6 +28,7 @@ from rnnbench.trial.parameters import INIT_FROM
 from rnnbench.trial.run import Attempt, run_trial
 from rnnbench.trial.trained import load_trained
 from tests.contract.sweeps import start
+from tests.s3 import ADDRESS, Server
 from tests.unit.trial.test_group import numbers, run
 from tests.unit.trial.test_trained import spec_of
 
@@ -357,3 +358,20 @@ def test_an_adaptive_search_chooses_between_sources_and_knows_what_it_tried(plac
     again = read_settings(record.settings, Path(record.path), record.text)
     runner = start(again, place.ledger, place.home)
     assert runner.is_complete()
+
+
+def test_a_source_in_a_store_is_found_from_another_machine(place: Place, s3: Server, tmp_path: Path) -> None:
+    winner, job = started_from(place)
+    expected = beginning(job).state_dict()
+    Home(place.home.path, ADDRESS).store.put(place.model(winner.key))
+    other = Home(tmp_path / "other", ADDRESS)
+    (spec,) = plan_sweep(find_sources(written(TARGET, tmp_path), place.ledger, other), {}).specs[1:]
+    assert spec == job.spec
+    elsewhere = replace(job, init_from=source_path(spec, other), folder=str(other.trial_folder(job.key)), store=ADDRESS)
+    found = beginning(elsewhere).state_dict()
+    assert all(torch.equal(weight, found[name]) for name, weight in expected.items())
+    s3.reset()
+    with pytest.raises(CheckpointError, match="No such file"):
+        beginning(elsewhere)
+    with pytest.raises(SweepFileError, match=f"is not kept in {ADDRESS}"):
+        find_sources(written(TARGET, tmp_path), place.ledger, Home(tmp_path / "third", ADDRESS))

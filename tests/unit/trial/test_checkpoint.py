@@ -11,6 +11,7 @@ import torch
 
 from rnnbench.base.errors import CheckpointError
 from rnnbench.trial.checkpoint import candidates, load_checkpoint, save_checkpoint, save_rotating
+from rnnbench.trial.files import rotating
 
 STATE = {"key": "abc", "module": {"weight": torch.arange(6.0)}, "progress": {"epoch": 3, "best": 0.5, "best_metrics": {"loss": 1.0}}}
 
@@ -26,16 +27,16 @@ def test_a_checkpoint_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_without_checkpoints_there_is_nothing_to_continue_from(tmp_path: Path) -> None:
-    assert list(candidates(tmp_path / "last.ckpt")) == []
+    assert list(candidates(*rotating(tmp_path / "last.ckpt"))) == []
 
 
 def test_the_one_before_serves_where_the_newest_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     for epoch in range(3):
         save_rotating(path, {"epoch": epoch})
-    assert [state["epoch"] for state in candidates(path)] == [2, 1]
+    assert [state["epoch"] for state in candidates(*rotating(path))] == [2, 1]
     path.write_bytes(path.read_bytes()[:-1])
-    assert [state["epoch"] for state in candidates(path)] == [1]
+    assert [state["epoch"] for state in candidates(*rotating(path))] == [1]
 
 
 @pytest.mark.parametrize("keep", [0, 10, 40, 86, 87, 500])
