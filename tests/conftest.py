@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.postgresql import create_database, find_binaries, server
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 # Read when torch is first imported, by the programs that tests start too: more threads than cores are the usual slowdown.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Tests do not time: by default an example that takes 200 ms, on a machine that does something else meanwhile, is a failure.
+hypothesis.settings.register_profile("rnnbench", deadline=None)
+hypothesis.settings.load_profile("rnnbench")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -74,7 +74,7 @@ def test_a_long_sequence_crosses_the_blocks_of_the_backward_pass(
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     rows=st.integers(1, 4), steps=st.integers(1, 6), inputs=st.integers(1, 5), units=st.integers(1, 6), place=st.integers(0, len(FORMS) - 1)
 )

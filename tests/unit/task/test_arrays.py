@@ -28,7 +28,7 @@ WHOLE = {compressed: packed(compressed=compressed) for compressed in (False, Tru
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
     kept=st.floats(0, 1) | st.just(1.0),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_a_damaged_archive_is_read_or_one_line(compressed: bool, changes: list[tuple[float, int]], kept: float, tmp_path: Path) -> None:
     content = bytearray(WHOLE[compressed])
     for place, value in changes:

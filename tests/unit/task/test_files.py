@@ -38,7 +38,7 @@ def message(path: Path) -> str:
 
 
 @given(rows=st.lists(st.lists(TEXT, min_size=2, max_size=2), min_size=1, max_size=5), delimiter=st.sampled_from(",;\t"))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_table_is_read_as_the_csv_writer_of_the_library_wrote_it(rows: list[list[str]], delimiter: str, tmp_path: Path) -> None:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -50,7 +50,7 @@ def test_a_table_is_read_as_the_csv_writer_of_the_library_wrote_it(rows: list[li
 
 
 @given(rows=st.lists(st.dictionaries(NAME, TEXT, min_size=1, max_size=3), min_size=1, max_size=4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_json_lines_are_read_as_the_library_wrote_them(rows: list[dict[str, str]], tmp_path: Path) -> None:
     assert read_table(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)) + "\n")) == rows
 

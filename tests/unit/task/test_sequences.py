@@ -98,7 +98,7 @@ SETS = st.lists(
 
 
 @given(content=SETS, name=st.sampled_from(["a.csv", "a.npz", "b.npz", "a.ts"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 def test_what_is_written_is_read_to_the_last_digit(content: list[tuple[list[tuple[float, float]], str]], name: str, tmp_path: Path) -> None:
     values, labels = [np.array(rows) for rows, _ in content], [label for _, label in content]
     found = read(WRITERS[name](tmp_path / name, values, labels))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnbench.base.errors import DataError
@@ -144,7 +144,6 @@ def test_times_go_on_as_pandas_continues_them(frequency: str, start: str) -> Non
 
 
 @given(st.sets(st.integers(1, 58), max_size=20), st.sampled_from(FREQUENCIES))
-@settings(deadline=None)
 def test_times_that_are_left_out_are_found_and_put_back(missing: set[int], frequency: str) -> None:
     whole = pd.date_range("2020-01-06", periods=60, freq=frequency)
     kept = [place for place in range(60) if place not in missing]
