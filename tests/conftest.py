@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # Read when torch is first imported, by the programs that tests start too: more threads than cores are the usual slowdown.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A program that a shell starts in the background ignores Ctrl-C, and so would those that its tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests do not time: by default an example that takes 200 ms, on a machine that does something else meanwhile, is a failure.
 hypothesis.settings.register_profile("rnnbench", deadline=None)
