@@ -27,7 +27,7 @@ def take_mlflow(home: Path, sweep: str) -> None:
 def take_report(file: Path) -> None:
     """The answers, the first task's table and its first figure."""
     with start_browser() as browser:
-        for name, width, height, dark in (("report.png", 960, 1590, False), ("report-phone.png", 500, 1700, True)):
+        for name, width, height, dark in (("report.png", 1280, 1400, False), ("report-phone.png", 500, 1700, True)):
             browser.open(file.resolve().as_uri(), width, height=height, dark=dark)
             time.sleep(1)
             browser.save_picture(IMAGES / name)
