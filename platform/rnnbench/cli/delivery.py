@@ -12,7 +12,7 @@ from rnnbench.base.errors import CheckpointError, TrackingError
 from rnnbench.base.files import write_atomic
 from rnnbench.base.names import printable
 from rnnbench.cli.export import describe
-from rnnbench.cli.options import command, home_flag, people, store_flag
+from rnnbench.cli.options import command, people, place_flags
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -43,7 +43,7 @@ def deliver_end(ledger: "Ledger", mirror: "Mirror", home: "Home", name: str) -> 
             ledger.outbox.mark_delivered([event.id])
     except (TrackingError, TimeoutError) as error:
         why = "the best models take long" if isinstance(error, TimeoutError) else str(error)
-        later = f"Later: {command()} sync{home_flag(home)}{store_flag(home)}"
+        later = f"Later: {command()} sync{place_flags(home)}"
         people().print(f"MLflow has not taken everything yet ({why}); the results are safe. {later}", markup=False, soft_wrap=True)
 
 

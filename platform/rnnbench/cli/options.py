@@ -190,10 +190,11 @@ def home_flag(home: Home) -> str:
     return "" if home.path == home_at(None).path else f" --home {shlex.quote(str(home.path))}"
 
 
-def store_flag(home: Home) -> str:
-    """The `--checkpoints` that a pasted command needs, if it reads or writes them; empty where the default does."""
+def place_flags(home: Home) -> str:
+    """The `--home`, and the `--checkpoints`, that a pasted command needs which reads or writes trained models."""
     address = home.store_address
-    return "" if address is None or address == home_at(None).store_address else f" --checkpoints {shlex.quote(address)}"
+    stored = "" if address is None or address == home_at(None).store_address else f" --checkpoints {shlex.quote(address)}"
+    return home_flag(home) + stored
 
 
 def print_json(document: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.options import home_flag, open_glance, store_flag
+from rnnbench.cli.options import open_glance, place_flags
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -158,7 +158,7 @@ class Place:
 
         from rnnbench.base.secrets import redact
 
-        words = [flag.strip() for flag in (home_flag(self.home), store_flag(self.home)) if flag]
+        words = [flags.strip()] if (flags := place_flags(self.home)) else []
         for flag, value, usual in (
             ("--executor", self.executor, "auto"),
             ("--address", self.address, "local"),

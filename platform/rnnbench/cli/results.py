@@ -17,8 +17,8 @@ from rnnbench.cli.options import (
     open_glance,
     open_ledger,
     output,
+    place_flags,
     print_json,
-    store_flag,
     writing,
 )
 
@@ -146,7 +146,7 @@ def show(
     if as_json:
         print_json(_trial_document(trial, epochs))
         return
-    again = f"{command()} train --trial {name}/{trial.key[:8]}{home_flag(place)}{store_flag(place)}"
+    again = f"{command()} train --trial {name}/{trial.key[:8]}{place_flags(place)}"
     _print_trial(trial, epochs, place.trial_folder(trial.key), again)
 
 

@@ -15,9 +15,9 @@ from rnnbench.cli.options import (
     home_flag,
     open_ledger,
     output,
+    place_flags,
     print_json,
     require_results,
-    store_flag,
     writing,
 )
 
@@ -62,9 +62,7 @@ def gc(
     for reason in reasons:
         sizes = [garbage.size for garbage in found if garbage.reason == reason]
         console.print(f"{len(sizes):6d} files {sum(sizes) / 1e6:9.1f} MB  {reason}", markup=False)
-    done = (
-        "freed" if delete else f"can be freed: {command()} gc --delete{home_flag(place)}{store_flag(place)}" if found else "nothing to free"
-    )
+    done = "freed" if delete else f"can be freed: {command()} gc --delete{place_flags(place)}" if found else "nothing to free"
     console.print(f"{len(found):6d} files {total / 1e6:9.1f} MB  {done}", markup=False, soft_wrap=True)
 
 

@@ -27,9 +27,9 @@ from rnnbench.cli.options import (
     open_ledger,
     output,
     people,
+    place_flags,
     print_json,
     read_given,
-    store_flag,
 )
 from rnnbench.cli.place import Place
 
@@ -318,10 +318,9 @@ def _print_failures(console: Any, ledger: "Ledger", name: str, home: "Home") -> 
         words = f"failed: {trial.spec.cell} {trial.key[:8]} ({trial.category}) {printable(last_line, 160)}"
         console.print(words, markup=False, soft_wrap=True)
     if failed:
-        flag = home_flag(home)
         more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
-        again = f"{command()} resume {name} --retry-failed{flag}{store_flag(home)}"
-        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{flag}; again: {again}"
+        again = f"{command()} resume {name} --retry-failed{place_flags(home)}"
+        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{home_flag(home)}; again: {again}"
         console.print(words, markup=False, soft_wrap=True)
 
 
@@ -340,10 +339,9 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
 def _print_next_steps(console: Any, name: str, report: Path, place: "Home", tasks: list[str]) -> None:
     from rnnbench.task.catalogue import get_task
 
-    flag, others = home_flag(place), "lstm" if name == "compare" else "compare"
-    stored = f"{flag}{store_flag(place)}"
+    others, stored = "lstm" if name == "compare" else "compare", place_flags(place)
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
-    console.print(f"MLflow:       {command()} ui {name}{flag}", markup=False, soft_wrap=True)
+    console.print(f"MLflow:       {command()} ui {name}{home_flag(place)}", markup=False, soft_wrap=True)
     card = get_task(tasks[0])
     if len(tasks) == 1 and card.predict is not None:
         given = "TEXT" if card.predict_input == "lines" else "FILE"
