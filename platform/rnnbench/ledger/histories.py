@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import overload
 
 from rnnbench.ledger.records import EpochRecord
@@ -26,24 +27,20 @@ class History(Sequence[EpochRecord]):
         if isinstance(records, cls):
             return records
         found = cls()
-        for record in records:
-            found.append(record.epoch, record.wall_s, record.metrics)
+        found.extend([one.epoch for one in records], [one.wall_s for one in records], [one.metrics for one in records])
         return found
 
-    def append(self, epoch: int, wall_s: float, metrics: Mapping[str, float]) -> None:
-        """Takes the next epoch."""
+    def extend(self, epochs: Sequence[int], walls: Sequence[float], metrics: Sequence[Mapping[str, float]]) -> None:
+        """Takes the next epochs."""
         place, columns = len(self._epochs), self._columns
-        self._epochs.append(epoch)
-        self._walls.append(wall_s)
-        if metrics.keys() != columns.keys():
-            for name in metrics.keys() - columns.keys():
+        self._epochs.extend(epochs)
+        self._walls.extend(walls)
+        for name in dict.fromkeys(chain(columns, *metrics)):
+            if name not in columns:
                 columns[name] = array("d", [_NAN]) * place
                 self._missing.update((name, earlier) for earlier in range(place))
-            for name in columns.keys() - metrics.keys():
-                columns[name].append(_NAN)
-                self._missing.add((name, place))
-        for name, value in metrics.items():
-            columns[name].append(value)
+            columns[name].extend([each.get(name, _NAN) for each in metrics])
+            self._missing.update((name, at) for at, each in enumerate(metrics, place) if name not in each)
 
     def values(self, name: str) -> "array[float]":
         """A metric of every epoch; NaN where an epoch does not have it."""

@@ -1,11 +1,13 @@
 """Plain data as the ledger stores it: valid JSON that also holds NaN and the infinities."""
 
+import json
 import math
 from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
 _TAG = "$float"
+_MARK = f'"{_TAG}"'
 # Longer texts are rarely the same in two trials.
 _SHORT = 100
 
@@ -26,3 +28,9 @@ def decode(value: Any) -> Any:
     if isinstance(value, str):
         return intern(value) if len(value) <= _SHORT else value
     return [decode(item) for item in value] if isinstance(value, list) else value
+
+
+def decode_text(text: str) -> Any:
+    """The same of JSON as it is stored; what holds no float that JSON cannot hold is taken as it is."""
+    value = json.loads(text)
+    return decode(value) if _MARK in text else value

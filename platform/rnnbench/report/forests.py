@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnbench.base.machine import available_cpus
 from rnnbench.report.axes import Axis, Floats
 
 if TYPE_CHECKING:
@@ -37,15 +39,18 @@ def grow(places_ND: Floats, values_N: Floats, axes: Sequence[Axis], rng: np.rand
     low_D, high_D = np.array([axis.low for axis in axes]), np.array([axis.high for axis in axes])
     told_N, times_N = np.zeros(number), np.zeros(number)
     forests: list[list[Boxes]] = []
-    for _ in range(NUM_FORESTS):
-        rows = rng.integers(number, size=drawn)
-        seeds = rng.integers(2**31, size=TREES_OF_FOREST).tolist()
-        trees = [grow_tree(seed).fit(places_ND[rows], values_N[rows]) for seed in seeds]
-        out = np.setdiff1d(np.arange(number), rows)
-        if len(out):
-            told_N[out] += np.mean([tree.predict(places_ND[out]) for tree in trees], axis=0)
-            times_N[out] += 1
-        forests.append([Boxes.of(tree, low_D, high_D) for tree in trees])
+    # Trees grow outside Python, so that each core can grow one.
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        for _ in range(NUM_FORESTS):
+            rows = rng.integers(number, size=drawn)
+            seeds = rng.integers(2**31, size=TREES_OF_FOREST).tolist()
+            growing = [pool.submit(grow_tree(seed).fit, places_ND[rows], values_N[rows]) for seed in seeds]
+            trees = [tree.result() for tree in growing]
+            out = np.setdiff1d(np.arange(number), rows)
+            if len(out):
+                told_N[out] += np.mean([tree.predict(places_ND[out]) for tree in trees], axis=0)
+                times_N[out] += 1
+            forests.append([Boxes.of(tree, low_D, high_D) for tree in trees])
     seen = times_N > 0
     left = np.sum((values_N[seen] - told_N[seen] / times_N[seen]) ** 2)
     main_FD = np.array([np.mean([boxes.main() for boxes in trees], axis=0) for trees in forests])
@@ -83,19 +88,22 @@ class Boxes:
     def of(cls, tree: "DecisionTreeRegressor", low_D: Floats, high_D: Floats) -> "Boxes":
         """Of a tree, within the parameters' ranges."""
         nodes = tree.tree_
+        # Lists, once: an attribute of the tree is a new array each time.
+        lefts, rights, features = nodes.children_left.tolist(), nodes.children_right.tolist(), nodes.feature.tolist()
+        thresholds, means = nodes.threshold.tolist(), nodes.value.ravel().tolist()
         lows, highs, values = [], [], []
         waiting = [(0, low_D, high_D)]
         while waiting:
             node, low, high = waiting.pop()
-            if nodes.children_left[node] < 0:
+            if lefts[node] < 0:
                 lows.append(low)
                 highs.append(high)
-                values.append(nodes.value[node].item())
+                values.append(means[node])
                 continue
-            d = nodes.feature[node]
+            d = features[node]
             below, above = high.copy(), low.copy()
-            below[d] = above[d] = nodes.threshold[node]
-            waiting += [(nodes.children_left[node], low, below), (nodes.children_right[node], above, high)]
+            below[d] = above[d] = thresholds[node]
+            waiting += [(lefts[node], low, below), (rights[node], above, high)]
         return cls(np.array(lows), np.array(highs), np.array(values), low_D, high_D)
 
     def marginal(self, d: int, at_J: Floats) -> Floats:

@@ -54,11 +54,12 @@ def find_peers(row: Summary, scales: Mapping[str, Scale], seed: int = 0) -> tupl
             IMPURITY: (MOST_FOR_OTHERS, importance.MeanDecreaseImpurityImportanceEvaluator(n_trees=TREES, seed=seed)),
             PED_ANOVA: (MOST_FOR_OTHERS, importance.PedAnovaImportanceEvaluator()),
         }
+        drawn = rng.permutation(len(row.completed)).tolist()
+        studies = {most: _to_study(row, axes, sorted(drawn[:most])) for most in (MOST_FOR_FANOVA, MOST_FOR_OTHERS)}
         found = []
         for method, (most, evaluator) in evaluators.items():
-            chosen = np.sort(rng.permutation(len(row.completed))[:most])
-            told = importance.get_param_importances(_to_study(row, axes, chosen.tolist()), evaluator=evaluator)
-            found.append(Peer(method, len(chosen), {name: float(share) for name, share in told.items()}))
+            told = importance.get_param_importances(studies[most], evaluator=evaluator)
+            found.append(Peer(method, min(most, len(drawn)), {name: float(share) for name, share in told.items()}))
     return tuple(found)
 
 

@@ -63,8 +63,9 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Interval | None:
     """Mean with its percentile bootstrap interval over whole trials, 95 %; None below three values."""
     if len(values) < 3:
         return None
-    sample = np.sort(np.asarray(values, dtype=float))
-    means = np.concatenate([sample[places].mean(axis=1) for places in _drawn_places(len(sample), RESAMPLES, np.random.default_rng(seed))])
+    sample, rng = np.asarray(values, dtype=float), np.random.default_rng(seed)
+    parts = _part_sizes(len(sample), RESAMPLES)
+    means = np.concatenate([sample[rng.integers(len(sample), size=(part, len(sample)), dtype=np.int32)].mean(axis=1) for part in parts])
     low, high = np.quantile(means, TAILS)
     return Interval(float(sample.mean()), float(low), float(high), len(values), "percentile bootstrap over trials")
 
@@ -78,13 +79,17 @@ def _drawn_places(count: int, resamples: int, rng: np.random.Generator) -> Itera
     """Places in an ascending sample that resamples of it draw, already in order, (part of the resamples, count).
 
     Uniform draws in ascending order are sums of exponential ones over their total (Devroye 1986, V.3.1): nothing has to be sorted.
-    In parts: the draws of ten thousand values at once would take a gigabyte.
     """
-    part = max(1, MAX_DRAWN // count)
-    for start in range(0, resamples, part):
-        sums = np.cumsum(rng.standard_exponential((min(part, resamples - start), count + 1)), axis=1)
+    for part in _part_sizes(count, resamples):
+        sums = np.cumsum(rng.standard_exponential((part, count + 1)), axis=1)
         # A sum that is rounded up to the total would be a place behind the last.
         yield np.minimum(sums[:, :-1] * (count / sums[:, -1:]), count - 1).astype(np.intp)
+
+
+def _part_sizes(count: int, resamples: int) -> list[int]:
+    """How many resamples are drawn at once: all those of ten thousand values would take a gigabyte."""
+    part = max(1, MAX_DRAWN // count)
+    return [min(part, resamples - start) for start in range(0, resamples, part)]
 
 
 def t_interval(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Interval | None:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -116,22 +118,26 @@ def draw(figure: Figure, name: str, caption: str, alt: str) -> Picture:
     """Renders a figure; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     svg, png = io.StringIO(), io.BytesIO()
+    # Marks drawn as an image would lose their links in it; without any they are drawn all at once.
+    crowds = {marks: marks.get_urls() for axes in figure.axes for marks in axes.collections if marks.get_rasterized() and marks.get_urls()}
+    for marks in crowds:
+        marks.set_urls([None])
     # Laid out once for both forms.
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     around = figure.get_tightbbox().padded(MARGIN_INCHES)
     figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None}, bbox_inches=around)
     figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, bbox_inches=around)
     text = svg.getvalue()
-    return Picture(name, caption, alt, text[text.index("<svg") :], png.getvalue(), _find_spots(figure, around))
+    return Picture(name, caption, alt, text[text.index("<svg") :], png.getvalue(), _find_spots(figure, crowds, around))
 
 
-def _find_spots(figure: Figure, around: BboxBase) -> tuple[Spot, ...]:
-    """Marks that are drawn as an image, whose links are lost in it."""
+def _find_spots(figure: Figure, crowds: Mapping[Collection, Sequence[str | None]], around: BboxBase) -> tuple[Spot, ...]:
+    """Where each mark of a crowd is, and what it leads to."""
     found = []
-    for marks in (marks for axes in figure.axes for marks in axes.collections if marks.get_rasterized() and marks.get_urls()):
+    for marks, urls in crowds.items():
         places = marks.get_offset_transform().transform(marks.get_offsets()) / figure.dpi
-        for (x, y), url in zip(places.tolist(), marks.get_urls(), strict=True):
+        for (x, y), url in zip(places.tolist(), urls, strict=True):
             found.append(Spot(72 * (x - around.x0), 72 * (around.y1 - y), str(url).partition("#")[2]))
     return tuple(found)
 
@@ -191,7 +197,7 @@ def scatter(axes: Axes, spots: Sequence[tuple[float, float]], keys: Sequence[str
     else:
         edge = {"facecolors": "none" if look.hollow else [inside], "edgecolors": [inside if many else look.colour]}
     edge |= {"linewidths": 0.0 if many and not look.hollow else look.line, "marker": look.marker}
-    x, y = zip(*spots, strict=True)
+    x, y = np.array(spots).T
     marks = axes.scatter(x, y, s=size, zorder=2, rasterized=many, **edge)
     marks.set_urls([f"{PAGE}#{anchor_of(key)}" for key in keys])
 

@@ -11,10 +11,11 @@ from rnnbench.ledger.records import EpochRecord
 METRICS = st.dictionaries(st.sampled_from(["loss", "accuracy", "grad_norm"]), st.floats(allow_nan=False))
 
 
-@given(metrics=st.lists(METRICS, max_size=8))
-def test_a_history_gives_back_its_records_whatever_metrics_each_has(metrics: list[dict[str, float]]) -> None:
+@given(metrics=st.lists(METRICS, max_size=8), cut=st.integers(0, 8))
+def test_a_history_gives_back_its_records_whatever_metrics_each_has(metrics: list[dict[str, float]], cut: int) -> None:
     records = [EpochRecord(place, 0.5 * place, each) for place, each in enumerate(metrics, 1)]
-    history = History.of(records)
+    history = History.of(records[:cut])
+    history.extend(*([getattr(one, name) for one in records[cut:]] for name in ("epoch", "wall_s", "metrics")))
     assert list(history) == records
     assert len(history) == len(records)
     assert history[1:3] == records[1:3]
