@@ -90,8 +90,8 @@ def _beside(comparison: Comparison, baselines: Mapping[str, float], ours: float,
 
 def say_across(across: Across) -> list[str]:
     """Sentences on cells over several data sets."""
-    listed = ", ".join(f"{cell} {number(rank)}" for cell, rank in across.ranks.items())
-    sentences = [f"Mean ranks over {len(across.data_sets)} data sets, 1 is best: {listed}."]
+    ranks = ", ".join(f"{cell} {number(rank)}" for cell, rank in across.ranks.items())
+    sentences = [f"Mean ranks over {len(across.data_sets)} data sets, 1 is best: {ranks}."]
     if across.p is None or across.critical_difference is None:
         sentences.append(f"No test is made of ranks on fewer than {LEAST_DATA_SETS} data sets or three cells.")
         return sentences
@@ -137,9 +137,9 @@ def _certainty(comparison: Comparison) -> str:
             tied.append(row.cell)
     parts = []
     if behind:
-        parts.append(f"It is better than {' and '.join(behind)}")
+        parts.append(f"It is better than {listed(behind)}")
     if tied:
-        parts.append(f"{'the' if behind else 'The'} data cannot separate it from {' and '.join(tied)}")
+        parts.append(f"{'the' if behind else 'The'} data cannot separate it from {listed(tied)}")
     more = _seeds_that_would_decide(leader, [row for row in others if row.cell in tied])
     return f"{', and '.join(parts)} (Welch's t-test on {len(leader.test_values)} seeds each, Holm-corrected, 5 % level).{more}"
 
@@ -185,30 +185,37 @@ def _budget(comparison: Comparison) -> str:
     if len(set(trials.values())) == 1:
         each = " each" if len(trials) > 1 else ""
         return f"Budget: {next(iter(trials.values()))} search trials{each}, the same tuner and the same space{_stopped(comparison)}."
-    listed = ", ".join(f"{cell} {count}" for cell, count in trials.items())
-    return f"The budgets differ ({listed} search trials): a cell with more trials has an advantage, so this is no fair comparison."
+    counts = ", ".join(f"{cell} {count}" for cell, count in trials.items())
+    return f"The budgets differ ({counts} search trials): a cell with more trials has an advantage, so this is no fair comparison."
 
 
 def _crossings(comparison: Comparison) -> list[str]:
     """Of the leader and each other cell whose expected best changes places with a larger search, from which budget on."""
     leader, maximize = comparison.rows[0], sign_of(comparison.task) > 0
-    parts = []
+    # By the cell that is ahead at the end, which with another unit may be another, and the unit: the cell ahead before, and until when.
+    ahead: dict[str, dict[Unit, dict[str, float]]] = {}
     for row in comparison.rows[1:]:
         if leader.budget is None or row.budget is None:
             continue
         names = leader.cell, row.cell
-        # By the cell that is ahead at the end: with another unit that may be the other one.
-        smaller: dict[int, list[str]] = {}
         for unit in UNITS:
             changes = find_crossings(leader.budget, row.budget, maximize=maximize, unit=unit)
             if len(changes) > 1 and (unit != "seconds" or comparison.timed):
                 budget, better = changes[-1]
-                smaller.setdefault(better, []).append(SMALLER[unit].format(number(budget)))
-        parts += [
-            f"{names[1 - better]} is expected to be ahead of {names[better]} in a search of {' and of '.join(found)}"
-            for better, found in smaller.items()
-        ]
+                ahead.setdefault(names[better], {}).setdefault(unit, {})[names[1 - better]] = budget
+    parts = [_say_ahead(last, of_units) for last, of_units in ahead.items()]
     return [f"The budget matters: {'; '.join(parts)}."] if parts else []
+
+
+def _say_ahead(last: str, before: Mapping[Unit, Mapping[str, float]]) -> str:
+    """Which cells are expected to be ahead of one in a search of less than so much; units of the same cells together."""
+    sizes: dict[tuple[str, ...], list[str]] = {}
+    for unit, until in before.items():
+        low, high = number(min(until.values())), number(max(until.values()))
+        sizes.setdefault(tuple(until), []).append(SMALLER[unit].format(low if low == high else f"{low} to {high}"))
+    first, *more = ((listed(cells), "is" if len(cells) == 1 else "are", " and of ".join(found)) for cells, found in sizes.items())
+    said = f"{first[0]} {first[1]} expected to be ahead of {last} in a search of {first[2]}"
+    return "; ".join([said, *(f"{cells} in one of {size}" for cells, _, size in more)])
 
 
 def _stopped(comparison: Comparison) -> str:
