@@ -36,7 +36,7 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> dic
     if len(files) == 1 and (path := next(iter(files.values()))).suffix.lower() == ".mat":
         return {name: _numbered(rolls) for name, rolls in read_rolls(path, splits).items()}
     pieces = [piece for name, path in files.items() for piece in read_pieces(path, name)]
-    members = _by_folder(pieces) or _by_chance(pieces, seed)
+    members = _by_folder(pieces) or _by_chance(pieces, seed, next(iter(files.values())))
     return {name: [pieces[number] for number in members[name]] for name in splits}
 
 
@@ -86,8 +86,10 @@ def _by_folder(pieces: Sequence[Piece]) -> dict[str, list[int]] | None:
     return found
 
 
-def _by_chance(pieces: Sequence[Piece], seed: int) -> dict[str, list[int]]:
+def _by_chance(pieces: Sequence[Piece], seed: int, first: Path) -> dict[str, list[int]]:
     contents = [(piece.roll.shape, piece.roll.tobytes()) for piece in pieces]
     if len(set(contents)) < len(SHARES):
-        raise DataError(f"{len(set(contents))} different pieces cannot be split into {', '.join(SHARES)}; give a folder of three or more")
+        raise DataError(
+            f"{first}: {len(set(contents))} different pieces cannot be split into {', '.join(SHARES)}; give a folder of three or more"
+        )
     return {name: rows.tolist() for name, rows in split_groups(contents, SHARES, seed).items()}

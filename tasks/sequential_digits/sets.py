@@ -70,7 +70,7 @@ def read_mnist(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> I
     if "test" in splits:
         found["test"] = _read_part(files, "t10k")
     if "train" in splits or "validation" in splits:
-        found |= _hold_out(_read_part(files, "train"), seed, splits)
+        found |= _hold_out(_read_part(files, "train"), seed, splits, next(iter(files.values())))
     return ImageSet(found, [str(digit) for digit in range(NUM_DIGITS)], 255)
 
 
@@ -96,10 +96,10 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> Ima
     read = {part: _read_arrays(path, arrays, names, full) for part, names in parts.items()}
     if "all" in read:
         whole = read["all"]
-        index = split_rows(len(whole.labels), SHARES, child(seed, "sequential_digits", "own"), whole.labels.tolist())
+        index = split_rows(len(whole.labels), SHARES, child(seed, "sequential_digits", "own"), whole.labels.tolist(), where=str(path))
         found = {name: whole.rows(index[name]) for name in SHARES}
     else:
-        found = {"test": read["test"], **_hold_out(read["train"], seed, ("train", "validation"))}
+        found = {"test": read["test"], **_hold_out(read["train"], seed, ("train", "validation"), path)}
     numbers = np.unique(found["train"].labels)
     if len(numbers) < 2:
         raise DataError(f"{path}: all images to train on have the label {numbers[0]}; there must be two classes or more")
@@ -107,14 +107,14 @@ def read_own(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> Ima
     return ImageSet(named, [str(number) for number in numbers], full)
 
 
-def _hold_out(whole: Labelled, seed: int, splits: Sequence[str]) -> dict[str, Labelled]:
+def _hold_out(whole: Labelled, seed: int, splits: Sequence[str], where: Path) -> dict[str, Labelled]:
     """A tenth of the training images, stratified, validates."""
     state = child(seed, "sequential_digits", "mnist") % 2**32
     num_rows, labels = len(whole.labels), whole.labels
     try:
         train, validation = train_test_split(np.arange(num_rows), test_size=num_rows // 10, stratify=labels, random_state=state)
     except ValueError as error:
-        raise DataError(f"{num_rows} images to train on cannot be split by class into train and validation ({error})") from error
+        raise DataError(f"{where}: {num_rows} images to train on cannot be split by class into train and validation ({error})") from error
     index = {"train": train, "validation": validation}
     return {name: whole.rows(index[name]) for name in splits if name in index}
 

@@ -102,7 +102,7 @@ def describe_split(clips: Sequence[Clip], splits: dict[str, list[int]], how: Spl
 
 def _draw(clips: Sequence[Clip], shares: dict[str, float], seed: int, by_speaker: bool, labels: Labels) -> dict[str, list[int]]:
     if not by_speaker:
-        return {name: rows.tolist() for name, rows in split_rows(len(clips), shares, seed, labels).items()}
+        return {name: rows.tolist() for name, rows in split_rows(len(clips), shares, seed, labels, where=clips[0].where).items()}
     speakers = [clip.speaker for clip in clips]
     if len(set(speakers)) < len(shares):
         raise DataError(

@@ -93,10 +93,16 @@ def split_sequences(
         total = sum(SHARES[name] for name in names)
         shares = {name: SHARES[name] / total for name in names}
         if sequences.groups:
-            parts = split_groups([sequences.groups[row] for row in pool.tolist()], shares, child(seed, task, "groups"))
+            parts = split_groups(
+                [sequences.groups[row] for row in pool.tolist()], shares, child(seed, task, "groups"), where=sequences.where[0]
+            )
         else:
             parts = split_rows(
-                len(pool), shares, child(seed, task, "rows"), None if labels is None else [labels[row] for row in pool.tolist()]
+                len(pool),
+                shares,
+                child(seed, task, "rows"),
+                None if labels is None else [labels[row] for row in pool.tolist()],
+                where=sequences.where[0],
             )
         found |= {name: pool[part] for name, part in parts.items()}
     _require_separate_groups(sequences, found)

@@ -15,22 +15,25 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 Rows = NDArray[np.int64]
 
 
-def split_rows(num_rows: int, shares: Mapping[str, float], seed: int, labels: Sequence[Hashable] | None = None) -> dict[str, Rows]:
+def split_rows(
+    num_rows: int, shares: Mapping[str, float], seed: int, labels: Sequence[Hashable] | None = None, *, where: str = "the data"
+) -> dict[str, Rows]:
     """Rows of each split, ascending; with labels every class has its share of each split, to one row.
 
     Args:
         shares: Of all rows, by split; they add up to 1.
+        where: The file or place that an error names.
     Raises:
         DataError: some split would be empty.
     """
     if num_rows < len(shares):
-        raise DataError(f"{num_rows} rows cannot be split into {', '.join(shares)}: each needs at least one")
+        raise DataError(f"{where}: {num_rows} rows cannot be split into {', '.join(shares)}: each needs at least one")
     order, ends = shuffled(num_rows, seed, labels), _ends(num_rows, shares)
     starts = [0, *ends[:-1]]
     return {name: np.sort(order[start:end]) for name, start, end in zip(shares, starts, ends, strict=True)}
 
 
-def split_groups(groups: Sequence[Hashable], shares: Mapping[str, float], seed: int) -> dict[str, Rows]:
+def split_groups(groups: Sequence[Hashable], shares: Mapping[str, float], seed: int, *, where: str = "the data") -> dict[str, Rows]:
     """Rows of each split, ascending, all rows of a group (a speaker, a patient) in one split.
 
     Groups come in a random order, each to the split that has the least of its share.
@@ -42,7 +45,7 @@ def split_groups(groups: Sequence[Hashable], shares: Mapping[str, float], seed: 
     for row, group in enumerate(groups):
         members.setdefault(group, []).append(row)
     if len(members) < len(shares):
-        raise DataError(f"{len(members)} groups cannot be split into {', '.join(shares)}: each needs at least one")
+        raise DataError(f"{where}: {len(members)} groups cannot be split into {', '.join(shares)}: each needs at least one")
     found: dict[str, list[int]] = {name: [] for name in shares}
     names = list(members)
     for place in np.random.default_rng(seed).permutation(len(names)):

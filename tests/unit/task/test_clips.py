@@ -193,7 +193,7 @@ def test_the_seed_decides_what_is_drawn() -> None:
         (clips(speakers=2), "official", "row 0: 2 speakers cannot be split.*set data.split to rows"),
         (clips(speakers=0), "speaker", "row 0: the speaker is not known"),
         (clips(split=("test",)), "official", "row 0: no row is to train on"),
-        (clips(num=2, speakers=0), "official", "2 rows cannot be split"),
+        (clips(num=2, speakers=0), "official", "row 0: 2 rows cannot be split"),
     ],
 )
 def test_splits_that_cannot_be_made_are_refused(of: list[Clip], how: str, message: str) -> None:
