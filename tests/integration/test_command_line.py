@@ -47,6 +47,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_what_a_sweep_in_another_ledger_says_to_type_next_names_that_ledger(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    there = ("--db", f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    words = run(tmp_path, "sweep", "small.yaml", "--executor", "inline", "--tracking-uri", "none", *there).stdout
+    (more,) = [line for line in words.splitlines() if line.startswith("compare more:")]
+    assert more.endswith(" ".join(there))
+    shown = run(tmp_path, "show", "small", *there).stdout
+    (one,) = [line for line in shown.splitlines() if "show small/KEY" in line]
+    assert " ".join(there) in one
+
+
 def test_status_has_every_field_of_the_contract(folder: Path) -> None:
     status = json.loads(run(folder, "status", "small", "--json").stdout)
     assert (status["sweep"], status["status"], status["planned"], status["completed"]) == ("small", "completed", 8, 8)

@@ -170,7 +170,7 @@ def test_the_end_of_a_sweep_does_not_wait_for_a_server_that_hangs_on_models(
     home = Home(tmp_path / "runs")
     with Ledger.open(home.ledger_url) as ledger:
         ledger.outbox.add_report("letters", "# again")
-        deliver_end(ledger, Mirror(home.ledger_url, hanging, artifact_root=home.artifacts), home, "letters")
+        deliver_end(ledger, Mirror(home.ledger_url, hanging, artifact_root=home.artifacts), home, "letters", None)
         assert "MLflow has not taken everything yet (the best models take long); the results are safe." in capsys.readouterr().err
         assert len(ledger.outbox.reports()) == 1
     assert run(tmp_path, "sync", "--tracking-uri", healthy).stdout == f"0 events delivered\n{DELIVERED}\n"

@@ -27,7 +27,7 @@ FLUSH_S, LEAST_FLUSH_S, FLUSH_SHARE = 30.0, 1.0, 0.02
 MAX_MODELS_BYTES = 100_000_000
 
 
-def deliver_end(ledger: "Ledger", mirror: "Mirror", home: "Home", name: str) -> None:
+def deliver_end(ledger: "Ledger", mirror: "Mirror", home: "Home", name: str, db: str | None) -> None:
     """Waits for MLflow as long as the end of a sweep may; what it has not taken then is said in a line, and waits for `sync`."""
     patience_s = max(LEAST_FLUSH_S, FLUSH_SHARE * ledger.get_sweep(name).session_s) if mirror.is_server else FLUSH_S
     deadline = time.monotonic() + min(FLUSH_S, patience_s)
@@ -43,7 +43,7 @@ def deliver_end(ledger: "Ledger", mirror: "Mirror", home: "Home", name: str) -> 
             ledger.outbox.mark_delivered([event.id])
     except (TrackingError, TimeoutError) as error:
         why = "the best models take long" if isinstance(error, TimeoutError) else str(error)
-        later = f"Later: {command()} sync{place_flags(home)}"
+        later = f"Later: {command()} sync{place_flags(home, db)}"
         people().print(f"MLflow has not taken everything yet ({why}); the results are safe. {later}", markup=False, soft_wrap=True)
 
 

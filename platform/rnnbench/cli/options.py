@@ -190,11 +190,16 @@ def home_flag(home: Home) -> str:
     return "" if home.path == home_at(None).path else f" --home {shlex.quote(str(home.path))}"
 
 
-def place_flags(home: Home) -> str:
-    """The `--home`, and the `--checkpoints`, that a pasted command needs which reads or writes trained models."""
+def ledger_flags(home: Home, db: str | None) -> str:
+    """The `--home` and `--db` that a pasted command needs which reads the ledger; a password is left out."""
+    return home_flag(home) + ("" if db is None else f" --db {shlex.quote(redact(db, {}))}")
+
+
+def place_flags(home: Home, db: str | None) -> str:
+    """The same, and the `--checkpoints`, of one that reads or writes trained models."""
     address = home.store_address
     stored = "" if address is None or address == home_at(None).store_address else f" --checkpoints {shlex.quote(address)}"
-    return home_flag(home) + stored
+    return ledger_flags(home, db) + stored
 
 
 def print_json(document: Any) -> None:

@@ -158,11 +158,10 @@ class Place:
 
         from rnnbench.base.secrets import redact
 
-        words = [flags.strip()] if (flags := place_flags(self.home)) else []
+        words = [flags.strip()] if (flags := place_flags(self.home, self.db)) else []
         for flag, value, usual in (
             ("--executor", self.executor, "auto"),
             ("--address", self.address, "local"),
-            ("--db", self.db, None),
             ("--tracking-uri", self.tracking_uri, None),
         ):
             if value != usual:

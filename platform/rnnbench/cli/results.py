@@ -13,7 +13,7 @@ from rnnbench.cli.options import (
     JsonOption,
     command,
     home_at,
-    home_flag,
+    ledger_flags,
     open_glance,
     open_ledger,
     output,
@@ -139,14 +139,14 @@ def show(
                 if as_json:
                     print_json({"settings": sweep.settings, "environment": sweep.environment, **status_document(glance, name)})
                     return
-                _print_sweep(sweep.text, _with_values(glance, name), f"{command()} show {name}/KEY{home_flag(place)}")
+                _print_sweep(sweep.text, _with_values(glance, name), f"{command()} show {name}/KEY{ledger_flags(place, db)}")
             return
         trial = ledger.get_trial(name, key)
         epochs = ledger.epochs([trial.key]).get(trial.key, [])
     if as_json:
         print_json(_trial_document(trial, epochs))
         return
-    again = f"{command()} train --trial {name}/{trial.key[:8]}{place_flags(place)}"
+    again = f"{command()} train --trial {name}/{trial.key[:8]}{place_flags(place, db)}"
     _print_trial(trial, epochs, place.trial_folder(trial.key), again)
 
 

@@ -12,7 +12,7 @@ from rnnbench.cli.options import (
     JsonOption,
     command,
     home_at,
-    home_flag,
+    ledger_flags,
     open_ledger,
     output,
     place_flags,
@@ -62,7 +62,7 @@ def gc(
     for reason in reasons:
         sizes = [garbage.size for garbage in found if garbage.reason == reason]
         console.print(f"{len(sizes):6d} files {sum(sizes) / 1e6:9.1f} MB  {reason}", markup=False)
-    done = "freed" if delete else f"can be freed: {command()} gc --delete{place_flags(place)}" if found else "nothing to free"
+    done = "freed" if delete else f"can be freed: {command()} gc --delete{place_flags(place, db)}" if found else "nothing to free"
     console.print(f"{len(found):6d} files {total / 1e6:9.1f} MB  {done}", markup=False, soft_wrap=True)
 
 
@@ -150,7 +150,7 @@ def restore(
     engine = open_engine(db or place.ledger_url)
     names = read(folder, engine)
     engine.dispose()
-    words = f"{', '.join(names)}: {command()} report {' '.join(names)}{home_flag(place)}"
+    words = f"{', '.join(names)}: {command()} report {' '.join(names)}{ledger_flags(place, db)}"
     output().print(words, markup=False, soft_wrap=True)
 
 

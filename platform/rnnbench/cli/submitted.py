@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rnnbench.cli.options import command, home_at, home_flag, output, people, read_given
+from rnnbench.cli.options import command, home_at, ledger_flags, output, people, read_given
 
 if TYPE_CHECKING:
     from rnnbench.base.errors import InputError
@@ -153,5 +153,4 @@ def record_job(job: "SweepJob", submission: "Submission") -> None:
     console = output()
     console.print(f"submitted {job.sweep} as {submission.kind} job {submission.job}", markup=False, soft_wrap=True)
     console.print(f"script and log: {submission.script}", markup=False, soft_wrap=True)
-    db = "" if job.db is None else f" --db {shlex.quote(job.db)}"
-    console.print(f"how it stands:  {command()} status {job.sweep}{home_flag(job.home)}{db}", markup=False, soft_wrap=True)
+    console.print(f"how it stands:  {command()} status {job.sweep}{ledger_flags(job.home, job.db)}", markup=False, soft_wrap=True)

@@ -24,6 +24,7 @@ from rnnbench.cli.options import (
     command,
     home_at,
     home_flag,
+    ledger_flags,
     open_ledger,
     output,
     people,
@@ -221,6 +222,7 @@ def _probe(planned: "Planned", place: Place) -> "Forecast":
 
 
 def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor", as_json: bool) -> int:
+    from rnnbench.base.errors import SweepHeldError
     from rnnbench.cli.delivery import deliver_end
     from rnnbench.cli.live import LiveView
     from rnnbench.ledger.records import Status, done_of
@@ -231,7 +233,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor
     from rnnbench.sweep.scoreboard import total
     from rnnbench.sweep.stop import Stop
 
-    name, console = planned.sweep.name, people()
+    name, console, where = planned.sweep.name, people(), ledger_flags(place.home, place.db)
     say = partial(console.print, markup=False, soft_wrap=True)
     # Of several workers with one home each has a file of its own: one that stops does not stop the others.
     stop = Stop(place.home.stops / (f"{name}.{secrets.token_hex(8)}" if place.join else name))
@@ -256,7 +258,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor
             with LiveView(console, name, concurrent) as runner.observe:
                 runner.run(executor)
         if stop.reason == "cancel":
-            console.print(f"cancelled; what was finished is kept: {command()} status {name}{home_flag(place.home)}", markup=False)
+            console.print(f"cancelled; what was finished is kept: {command()} status {name}{where}", markup=False)
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
             return _stopped(name, place, stop)
@@ -266,7 +268,9 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor
         if report:
             ledger.outbox.add_report(name, report.note)
         if mirror and report:
-            deliver_end(ledger, mirror, place.home, name)
+            deliver_end(ledger, mirror, place.home, name, place.db)
+    except SweepHeldError as error:
+        raise SweepHeldError(f"{error}{where}") from error
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
@@ -298,17 +302,17 @@ def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | No
     else:
         console = output()
         show(console, score_table(lanes))
-        _print_failures(console, ledger, name, place.home)
+        _print_failures(console, ledger, name, place)
         for words_of_one in report.answers if report else ():
             console.print(f"\n{words_of_one}", markup=False)
         sweep = ledger.get_sweep(name)
         console.print(f"\nfinished in {seconds(sweep.session_s)}", markup=False)
         html = report.html if report else place.home.report_folder(name) / "report.html"
-        _print_next_steps(console, name, html, place.home, [task["name"] for task in sweep.settings["task"]])
+        _print_next_steps(console, name, html, place, [task["name"] for task in sweep.settings["task"]])
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
-def _print_failures(console: Any, ledger: "Ledger", name: str, home: "Home") -> None:
+def _print_failures(console: Any, ledger: "Ledger", name: str, place: Place) -> None:
     from rnnbench.base.names import printable
     from rnnbench.ledger.records import Status
 
@@ -319,8 +323,8 @@ def _print_failures(console: Any, ledger: "Ledger", name: str, home: "Home") -> 
         console.print(words, markup=False, soft_wrap=True)
     if failed:
         more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
-        again = f"{command()} resume {name} --retry-failed{place_flags(home)}"
-        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{home_flag(home)}; again: {again}"
+        again = f"{command()} resume {name} --retry-failed{place_flags(place.home, place.db)}"
+        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{ledger_flags(place.home, place.db)}; again: {again}"
         console.print(words, markup=False, soft_wrap=True)
 
 
@@ -336,12 +340,12 @@ def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
 
 
-def _print_next_steps(console: Any, name: str, report: Path, place: "Home", tasks: list[str]) -> None:
+def _print_next_steps(console: Any, name: str, report: Path, place: Place, tasks: list[str]) -> None:
     from rnnbench.task.catalogue import get_task
 
-    others, stored = "lstm" if name == "compare" else "compare", place_flags(place)
+    others, stored = "lstm" if name == "compare" else "compare", place_flags(place.home, place.db)
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
-    console.print(f"MLflow:       {command()} ui {name}{home_flag(place)}", markup=False, soft_wrap=True)
+    console.print(f"MLflow:       {command()} ui {name}{home_flag(place.home)}", markup=False, soft_wrap=True)
     card = get_task(tasks[0])
     if len(tasks) == 1 and card.predict is not None:
         given = "TEXT" if card.predict_input == "lines" else "FILE"
