@@ -1,6 +1,7 @@
 """Eight processes on one sweep, in PostgreSQL with MLflow beside it: one is killed, one is asked to go, and nothing runs twice."""
 
 import json
+import shlex
 import signal
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ def test_eight_workers_join_one_sweep_and_one_is_killed(tmp_path: Path, postgres
             asked = next(worker for worker in workers if worker.pid == running[1])
             alone = run(tmp_path, "resume", "small", "--db", ledger_url, code=2)
             assert "is being run by pid" in alone.stderr
-            assert alone.stderr.rstrip().endswith(f"rnnbench cancel small --db {ledger_url}")
+            assert alone.stderr.rstrip().endswith(f"rnnbench cancel small --db {shlex.quote(ledger_url)}")
             assert "work beside it with --join" in alone.stderr
             shown = json.loads(run(tmp_path, "status", "small", "--db", ledger_url, "--json").stdout)["workers"]
             assert {worker["pid"] for worker in shown} >= set(running)
