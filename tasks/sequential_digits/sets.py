@@ -70,7 +70,7 @@ def read_mnist(files: Mapping[str, Path], seed: int, splits: Sequence[str]) -> I
     if "test" in splits:
         found["test"] = _read_part(files, "t10k")
     if "train" in splits or "validation" in splits:
-        found |= _hold_out(_read_part(files, "train"), seed, splits, next(iter(files.values())))
+        found |= _hold_out(_read_part(files, "train"), seed, splits, _find_idx(files, "train-images-idx3-ubyte"))
     return ImageSet(found, [str(digit) for digit in range(NUM_DIGITS)], 255)
 
 

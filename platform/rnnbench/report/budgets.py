@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.base.errors import InputError
-from rnnbench.report.statistics import TAILS
+from rnnbench.report.statistics import TAILS, part_sizes
 
 RESAMPLES = 2000
 # Values of a bootstrap that are held at once.
@@ -77,8 +77,7 @@ def find_curve(values: Sequence[float], *, maximize: bool, costs: Mapping[Unit, 
         return None
     budgets = sorted({round(number) for number in np.geomspace(1, total, min(total, MAX_POINTS))})
     weights, sample = _weights(total, budgets), np.asarray(values, dtype=float)
-    rng, part = np.random.default_rng(seed), max(1, MAX_DRAWN // total)
-    sizes = [min(part, RESAMPLES - start) for start in range(0, RESAMPLES, part)]
+    rng, sizes = np.random.default_rng(seed), part_sizes(total, RESAMPLES, MAX_DRAWN)
     drawn = np.concatenate([_ordered(rng.choice(sample, size=(size, total)), maximize=maximize) @ weights.T for size in sizes])
     low, high = np.quantile(drawn, TAILS, axis=0)
     return Curve(budgets, weights @ _ordered(sample, maximize=maximize), low, high, costs or {})

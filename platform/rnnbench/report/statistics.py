@@ -64,7 +64,7 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Interval | None:
     if len(values) < 3:
         return None
     sample, rng = np.asarray(values, dtype=float), np.random.default_rng(seed)
-    parts = _part_sizes(len(sample), RESAMPLES)
+    parts = part_sizes(len(sample), RESAMPLES, MAX_DRAWN)
     means = np.concatenate([sample[rng.integers(len(sample), size=(part, len(sample)), dtype=np.int32)].mean(axis=1) for part in parts])
     low, high = np.quantile(means, TAILS)
     return Interval(float(sample.mean()), float(low), float(high), len(values), "percentile bootstrap over trials")
@@ -80,15 +80,15 @@ def _drawn_places(count: int, resamples: int, rng: np.random.Generator) -> Itera
 
     Uniform draws in ascending order are sums of exponential ones over their total (Devroye 1986, V.3.1): nothing has to be sorted.
     """
-    for part in _part_sizes(count, resamples):
+    for part in part_sizes(count, resamples, MAX_DRAWN):
         sums = np.cumsum(rng.standard_exponential((part, count + 1)), axis=1)
         # A sum that is rounded up to the total would be a place behind the last.
         yield np.minimum(sums[:, :-1] * (count / sums[:, -1:]), count - 1).astype(np.intp)
 
 
-def _part_sizes(count: int, resamples: int) -> list[int]:
-    """How many resamples are drawn at once: all those of ten thousand values would take a gigabyte."""
-    part = max(1, MAX_DRAWN // count)
+def part_sizes(count: int, resamples: int, most: int) -> list[int]:
+    """How many resamples are drawn at once, of at most so many values: all those of ten thousand values would take a gigabyte."""
+    part = max(1, most // count)
     return [min(part, resamples - start) for start in range(0, resamples, part)]
 
 
