@@ -12,6 +12,7 @@ from rnnbench.base.seeds import child
 from rnnbench.task.files import read_lines, read_text
 from rnnbench.task.sources import OWN
 from rnnbench.task.splits import shuffled
+from rnnbench_tasks.language_modelling.reviews import read_reviews
 
 SPLITS = ("train", "validation", "test")
 # Of a text that has no splits of its own.
@@ -19,6 +20,8 @@ SHARES = (0.9, 0.05, 0.05)
 # nanoGPT trains on the first 0.9 of Shakespeare, validates on the rest, and tests on nothing. Pieces of the rest validate and test by
 # turns, for its two halves are not equally hard: a number of either is then one of nanoGPT's validation text.
 SHAKESPEARE_SHARES = (0.9, *[0.1 / 20] * 20)
+# Of IMDB's training reviews, which have no validation split.
+REVIEWS_TO_VALIDATE = 0.05
 # How far behind its share a part may end, as a share of the whole text.
 _REACH = 0.01
 _CALLED = {"train": "train", "training": "train", "valid": "validation", "validation": "validation", "val": "validation"} | {
@@ -33,12 +36,14 @@ def read_texts(files: Mapping[str, Path], data: str, seed: int) -> Texts:
     """The text of every split, in the order of the corpus.
 
     Args:
-        seed: Orders the standard library's topics; all other texts are cut by place, without a random number.
+        seed: Orders the standard library's topics and IMDB's training reviews; all other texts are cut by place, without a random number.
     Raises:
         DataError: a file is not UTF-8, empty, too short to be cut, or not the one that is meant.
     """
     if data == "pydoc":
         return _pydoc(seed)
+    if data == "imdb":
+        return _reviews(files, seed)
     if data == "sst2":
         return {split: _sentences(path) for split, path in _by_name(files, data).items()}
     if data == "wikitext2_small":
@@ -58,6 +63,8 @@ def describe_splits(files: Mapping[str, Path], data: str) -> str:
     """How the splits were made, in words for a reader of the report."""
     if data == "pydoc":
         return "topics in an order of data.seed, repeated paragraphs left out; the first 90 % train, then 5 % validation, 5 % test"
+    if data == "imdb":
+        return "training reviews in an order of data.seed, the last 5 % validate; the test reviews; a text that stood before is left out"
     if data == "wikitext2_small":
         return "official test text for training; first half of the official validation text for validation, second half for test"
     if data == "tinyshakespeare":
@@ -103,6 +110,16 @@ def _pydoc(seed: int) -> Texts:
     paragraphs = dict.fromkeys(part for name in order for part in topics[name].strip("\n").split("\n\n"))
     text = "\n\n".join(paragraphs) + "\n"
     return dict(zip(SPLITS, cut_text(text, SHARES, "pydoc_data.topics"), strict=True))
+
+
+def _reviews(files: Mapping[str, Path], seed: int) -> Texts:
+    """They are sorted by class: the order of the seed mixes them, so that a beginning of the training text is like all of it."""
+    reviews, test = read_reviews(files)
+    order = [reviews[place] for place in shuffled(len(reviews), child(seed, "language_modelling", "imdb"))]
+    end = len(order) - max(1, round(REVIEWS_TO_VALIDATE * len(order)))
+    if not end:
+        raise DataError(f"one review in {', '.join(map(str, files.values()))} cannot both train and validate")
+    return {split: "\n".join(texts) + "\n" for split, texts in zip(SPLITS, (order[:end], order[end:], test), strict=True)}
 
 
 def _sentences(path: Path) -> str:

@@ -2,11 +2,15 @@
 
 # Shapes: N rows, T steps, V vocabulary.
 
+import gzip
+import io
 import itertools
+import json
 import math
 import platform
+import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -203,6 +207,82 @@ def test_labels_are_no_part_of_the_text(tmp_path: Path) -> None:
     for path in files.values():
         path.write_text("1 a good film\n0 10 bad ones\n")
     assert read_texts(files, "sst2", 0)["train"] == "a good film\n10 bad ones\n"
+
+
+REVIEWS = {
+    "train/neg/0_3": "Bad. <br /><br />Very\u0085bad",
+    "train/neg/10_1": "Worse",
+    "train/neg/2_2": "Bad too",
+    "train/pos/0_9": "Fine",
+    "train/pos/1_9": "Worse",
+    "test/neg/0_1": "No",
+    "test/pos/1_10": "Fine",
+}
+
+
+def review_files(folder: Path, reviews: Mapping[str, str] = REVIEWS) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The same reviews in the publisher's archive and in tables."""
+    archive = folder / "aclImdb_v1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        # In another order than their numbers', with what else is in the archive.
+        for name in [*reversed(reviews), "train/unsup/0_0", "train/urls_neg"]:
+            content = reviews.get(name, "no label").encode()
+            member = tarfile.TarInfo(f"aclImdb/{name}.txt")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    tables = {f"{split}.jsonl.gz": folder / f"{split}.jsonl.gz" for split in ("train", "test")}
+    for split in ("train", "test"):
+        lines = [json.dumps({"id": name.split("/", 1)[1], "text": text}) for name, text in reviews.items() if name.startswith(split)]
+        tables[f"{split}.jsonl.gz"].write_bytes(gzip.compress("\n".join(lines).encode()))
+    return {archive.name: archive}, tables
+
+
+def test_reviews_are_the_same_text_from_the_archive_and_from_tables_each_once(tmp_path: Path) -> None:
+    archive, tables = review_files(tmp_path)
+    for seed in (0, 1):
+        texts = read_texts(archive, "imdb", seed)
+        assert texts == read_texts(tables, "imdb", seed)
+        assert sorted((texts["train"] + texts["validation"]).split("\n")) == ["", "Bad too", "Bad.", "Fine", "Very\u0085bad", "Worse"]
+        assert texts["validation"]
+        assert texts["test"] == "No\n"
+
+
+def test_reviews_sorted_by_class_are_mixed_by_the_seed(tmp_path: Path) -> None:
+    many = {f"train/{kind}/{number}_1": f"{kind} {number}" for kind in ("neg", "pos") for number in range(100)} | {"test/neg/0_1": "test"}
+    _, tables = review_files(tmp_path, many)
+    first, second = (read_texts(tables, "imdb", seed) for seed in (0, 1))
+    assert first["train"] != second["train"]
+    assert first["validation"].count("\n") == 10
+    # Its beginning, which a smaller data.train_fraction takes, has both classes.
+    assert 15 < sum(line.startswith("neg") for line in first["train"].split("\n")[:60]) < 45
+
+
+@pytest.mark.parametrize(
+    ("reviews", "message"),
+    [
+        ({"train/neg/0_3": "One", "test/neg/0_3": "Two"}, "one review in .* cannot both train and validate"),
+        ({"train/neg/0_3": "One"}, "no reviews of test in .*aclImdb_v1.tar.gz"),
+        ({"test/neg/0_3": "One"}, "no reviews of train in .*aclImdb_v1.tar.gz"),
+    ],
+)
+def test_an_archive_without_reviews_is_named(tmp_path: Path, reviews: Mapping[str, str], message: str) -> None:
+    archive, _ = review_files(tmp_path, reviews)
+    with pytest.raises(DataError, match=message):
+        read_texts(archive, "imdb", 0)
+
+
+def test_a_row_that_names_no_review_is_named(tmp_path: Path) -> None:
+    _, tables = review_files(tmp_path)
+    rows = [{"id": "neg/1_1", "text": "fine"}, {"id": "neutral/2_5", "text": "odd"}]
+    tables["test.jsonl.gz"].write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    with pytest.raises(DataError, match=r"test\.jsonl\.gz:2: 'neutral/2_5' does not name a review"):
+        read_texts(tables, "imdb", 0)
+
+
+def test_imdb_is_all_of_its_reviews(data_home: Path) -> None:
+    texts = read_texts(locate(CARD, "imdb", data_home), "imdb", 0)
+    assert {split: len(text.split()) for split, text in texts.items()} == {"train": 5477623, "validation": 292557, "test": 5586920}
+    assert not any("<br" in text or "\n\n" in text for text in texts.values())
 
 
 def test_a_careful_person_is_told_what_is_odd(tmp_path: Path) -> None:
