@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bench_cells(
-    cells: Annotated[list[str] | None, typer.Argument(metavar="[CELL]...", help="Cells (default: all).", show_default=False)] = None,
+    cells: Annotated[list[str] | None, typer.Argument(metavar="CELL", help="Cells (default: all).", show_default=False)] = None,
     batch: Annotated[int, typer.Option(min=1, help="Sequences in a batch.")] = 64,
     steps: Annotated[list[int] | None, typer.Option(min=1, help="Length of a sequence; repeat for more (default: 64 and 512).")] = None,
     units: Annotated[list[int] | None, typer.Option(min=1, help="Inputs and units; repeat for more (default: 32, 128, 256).")] = None,

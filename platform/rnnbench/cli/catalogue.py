@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cells(
-    name: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="CELL", show_default=False)] = None,
     inputs: Annotated[int, typer.Option(help="Inputs M for the parameter count.")] = 32,
     units: Annotated[int, typer.Option(help="Units N for the parameter count.")] = 64,
     as_json: JsonOption = False,
@@ -70,7 +70,7 @@ def cells(
         console.print(f"{parameter.name}: {parameter.help}; {parameter.allowed()}, default {parameter.default}", markup=False)
 
 
-def tasks(name: Annotated[str | None, typer.Argument(show_default=False)] = None, as_json: JsonOption = False) -> None:
+def tasks(name: Annotated[str | None, typer.Argument(metavar="TASK", show_default=False)] = None, as_json: JsonOption = False) -> None:
     """All tasks, or one with its data sets, parameters and published numbers.
 
     Example: rnnbench tasks polyphonic_music

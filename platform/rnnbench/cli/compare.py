@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    targets: Annotated[list[str], typer.Argument(metavar="SWEEP[/TRIAL]...", help="Sweeps, or trials by the start of their keys.")],
+    targets: Annotated[list[str], typer.Argument(metavar="SWEEP[/TRIAL]", help="Sweeps, or trials by the start of their keys.")],
     home: HomeOption = None,
     db: DbOption = None,
     as_json: JsonOption = False,

@@ -53,8 +53,8 @@ def data_list(as_json: JsonOption = False) -> None:
 
 
 def data_fetch(
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", show_default=False)] = None,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False)] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", show_default=False)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every data set of the task, or of all tasks.")] = False,
 ) -> None:
     """Fetch a data set from its public address into $RNNBENCH_DATA (default ~/.cache/rnnbench).
@@ -90,7 +90,7 @@ def data_fetch(
 
 def data_check(
     task: Annotated[str, typer.Argument(metavar="TASK")],
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", show_default=False)] = None,
     path: Annotated[Path | None, typer.Option("--path", help="Your own file or folder instead of a data set.", show_default=False)] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a data.* or task.* parameter.")] = None,
     as_json: JsonOption = False,

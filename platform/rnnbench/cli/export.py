@@ -48,7 +48,7 @@ def export(
 
 
 def export_benchmark(
-    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP")],
     out: Annotated[Path, typer.Option(help="Folder for the benchmark.")],
     home: HomeOption = None,
     db: DbOption = None,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rnnbench.ledger.store import Ledger
     from rnnbench.search.sweepfile import SweepFile
 
-FileArgument = Annotated[str, typer.Argument(help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")]
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="A sweep file, or the name of one that ships with rnnbench (lstm, compare, ...).")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the sweep (default: the file's).", show_default=False)]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file.")]
 SamplesOption = Annotated[int | None, typer.Option("--num-samples", help="Draws per task and cell.", show_default=False)]

@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(check, name="check")
 
 
-def new_cell(name: Annotated[str, typer.Argument(help="Name of the class, e.g. MyCell.")]) -> None:
+def new_cell(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the class, e.g. MyCell.")]) -> None:
     """Write a working cell of under 30 lines, to be changed.
 
     Example: rnnbench new cell MyCell
@@ -65,7 +65,9 @@ def new_cell(name: Annotated[str, typer.Argument(help="Name of the class, e.g. M
     console.print(f"sweep it:  cells: [lstm, ./{path}:{name}] in a sweep file", markup=False)
 
 
-def check_cell(file: Annotated[str, typer.Argument(help="FILE.py, or FILE.py:CLASS where it has several classes.")]) -> None:
+def check_cell(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="FILE.py, or FILE.py:CLASS where it has several classes.")],
+) -> None:
     """Run the contract suite of cells on a file: gradients, carried state, causality, precision and more.
 
     Example: rnnbench check cell my_cell.py

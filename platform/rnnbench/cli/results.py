@@ -151,7 +151,7 @@ def show(
 
 
 def report(
-    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report (default: reports/ in the home).", show_default=False)] = None,
     home: HomeOption = None,
     db: DbOption = None,

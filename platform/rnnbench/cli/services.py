@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ui(
-    sweep: Annotated[str | None, typer.Argument(help="The sweep whose trials to show; default: MLflow's first page.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="SWEEP", help="The sweep whose trials to show; default: MLflow's first page.")
+    ] = None,
     home: HomeOption = None,
     tracking_uri: TrackingOption = None,
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 5000,

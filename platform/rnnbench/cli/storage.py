@@ -113,7 +113,7 @@ def check(home: HomeOption = None, db: DbOption = None) -> None:
 
 
 def extract(
-    names: Annotated[list[str], typer.Argument(metavar="SWEEP...")],
+    names: Annotated[list[str], typer.Argument(metavar="SWEEP")],
     to: Annotated[Path, typer.Option("--to", help="The folder; it is made.")],
     home: HomeOption = None,
     db: DbOption = None,
@@ -133,7 +133,7 @@ def extract(
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="What `db extract` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `db extract` wrote.")],
     home: HomeOption = None,
     db: DbOption = None,
 ) -> None:

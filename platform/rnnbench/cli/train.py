@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    task: Annotated[str | None, typer.Argument(help="Task to train on; see rnnbench tasks.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Task to train on; see rnnbench tasks.", show_default=False)] = None,
     cell: Annotated[str, typer.Option(help="Cell to train; see rnnbench cells.")] = "lstm",
     data: Annotated[str | None, typer.Option(help="Data set of the task (default: the embedded one).", show_default=False)] = None,
     path: Annotated[Path | None, typer.Option(help="Your own file or folder instead of a data set.", show_default=False)] = None,
