@@ -20,7 +20,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c '$(USABLE); import ensurepip' >/dev/null 2>&1 && echo "$$name" && break; done)
 
 # Debian's packages, for tests/cluster and tests/browser.
-CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql iproute2 openssh-server rsync
+CLUSTER_TOOLS := slurmctld slurmd slurm-client munge shellcheck postgresql iproute2 openssh-server rsync buildah debootstrap
 BROWSER_TOOLS := chromium chromium-driver
 
 .PHONY: help install sweep test test-all test-faults test-cluster cluster-tools test-browser browser-tools check docs studies bench clean
