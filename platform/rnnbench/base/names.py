@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_LISTED = 12
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -18,6 +18,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(options)}" if 0 < len(options) <= MAX_LISTED else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in words, `a, b and c`; empty: no names."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def never_ran(sweep: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rnnbench.base.names import listed
 from rnnbench.report.budgets import UNITS, Unit
 from rnnbench.report.style import Picture, colour_of, draw, label_ends, mark_log, marker_of, name_cells
 from rnnbench.report.tables import Comparison
@@ -37,7 +38,7 @@ def draw_budgets(comparison: Comparison, prefix: str) -> Picture:
     if len(units) > 1:
         caption += " Seconds and FLOPs are those of so many trials at the cell's mean cost."
     if not comparison.timed:
-        caption += f" Not against seconds: the trials ran on {' and '.join(comparison.machines)}."
+        caption += f" Not against seconds: the trials ran on {listed(comparison.machines)}."
     alt = "; ".join(f"{cell}: {number(y)} expected of {x:.0f} trials" for cell, x, y in ends)
     return draw(figure, f"{prefix}-budgets", caption, alt)
 

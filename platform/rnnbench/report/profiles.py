@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.base.names import listed
 from rnnbench.report.statistics import TAILS
 from rnnbench.report.tables import Comparison, sign_of
 
@@ -79,7 +80,7 @@ def find_profiles(comparisons: Sequence[Comparison], seed: int = 0) -> Profiles 
         place = f"{one.task.name} on {one.about}"
         few = [f"{cell} has {len(of_cell)}" for cell, of_cell in values.items() if len(of_cell) < LEAST_RUNS]
         if few:
-            return f"{LEAST_RUNS} seeds of each cell are needed, but on {place} {' and '.join(few)}"
+            return f"{LEAST_RUNS} seeds of each cell are needed, but on {place} {listed(few)}"
         found = find_floor(one)
         if found is None:
             return f"nothing is known of what a method without a recurrent network reaches on {place}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rnnbench.base.names import listed
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.task.cards import TaskCard
 
@@ -59,8 +60,8 @@ def say_better(counts: Sequence[tuple[str, int, int]], bar: Bar, level: str, *, 
         level: The bar's level in words.
     """
     trials = "fresh seeds" if tested else "search trials"
-    unsolved = " and ".join(cell for cell, better, total in counts if total and not better)
-    some = " and ".join(f"{cell} ({better} of {total} {trials})" for cell, better, total in counts if better)
+    unsolved = listed([cell for cell, better, total in counts if total and not better])
+    some = listed([f"{cell} ({better} of {total} {trials})" for cell, better, total in counts if better])
     what = f"{level}, which needs no memory ({bar.words})"
     if not unsolved:
         return f"Better than {what}: {some}." if some else ""

@@ -7,10 +7,11 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rnnbench.base.names import listed
 from rnnbench.ledger.records import TrialRecord
 from rnnbench.report.style import GREY, RC, Picture, draw, look_of, mark_log, name_cells, scatter
 from rnnbench.report.tables import Comparison, Summary, sign_of, value
-from rnnbench.report.words import axis_title, listed
+from rnnbench.report.words import axis_title
 
 
 def find_front(costs: Sequence[float], goods: Sequence[float]) -> list[int]:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from rnnbench.base.names import listed
 from rnnbench.base.parameters import Value
 from rnnbench.ledger.records import Status
 from rnnbench.report.across import LEAST_DATA_SETS, Across
@@ -44,11 +45,6 @@ def say_value(given: Value) -> str:
     if isinstance(given, float):
         return number(given)
     return "null" if given is None else str(given).lower() if isinstance(given, bool) else str(given)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in words: a, b and c."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def axis_title(metric: MetricCard) -> str:
@@ -222,7 +218,7 @@ def _stopped(comparison: Comparison) -> str:
     stopped = {row.cell: row.num_stopped for row in comparison.rows if row.num_stopped}
     if not stopped:
         return ""
-    counts = " and ".join(f"{number} of {cell}'s" for cell, number in stopped.items())
+    counts = listed([f"{number} of {cell}'s" for cell, number in stopped.items()])
     return f"; a scheduler stopped {counts} early, so only best and confirmed values are compared"
 
 
@@ -234,5 +230,5 @@ def _warnings(comparison: Comparison) -> list[str]:
     found += [f"{bad} trials failed and are left out of every number; they are listed below."] if bad else []
     found += [f"{diverged} trials diverged; they count as trials and have no value."] if diverged else []
     if not comparison.timed:
-        found.append(f"Seconds are not compared, since the trials ran on {' and '.join(comparison.machines)}.")
+        found.append(f"Seconds are not compared, since the trials ran on {listed(comparison.machines)}.")
     return found
