@@ -133,6 +133,17 @@ def test_a_folder_of_idx_files_is_read_as_mnist_is(tmp_path: Path) -> None:
         read("path:folder", files)
 
 
+def test_idx_files_with_too_few_images_name_those_of_training(tmp_path: Path) -> None:
+    images, labels = own_images(24, (0, 1, 2, 3), (6, 6))
+    # The test images are named first: it is not they that are too few.
+    files = {}
+    for part, rows in (("t10k", slice(4, None)), ("train", slice(4))):
+        for name, values in ((f"{part}-images-idx3-ubyte.gz", images), (f"{part}-labels-idx1-ubyte.gz", labels.astype(np.uint8))):
+            files[name] = idx(tmp_path / name, values[rows])
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: 4 images to train on cannot be split by class"):
+        read("path:folder", files)
+
+
 GOOD, LABELS = own_images()
 
 
