@@ -66,13 +66,24 @@ def read_given(
         InputError: something is wrong with the file, a change, or a model.
     """
     from rnnbench.search.sweepfile import read_sweep
-    from rnnbench.sweep.init_from import find_sources, needs_sources
 
-    read = read_sweep(path, name=name, overrides=changes or [], num_samples=num_samples)
-    if needs_sources(read):
-        with open_ledger(home, db) as ledger:
-            return find_sources(read, ledger, home)
-    return read
+    return with_sources(read_sweep(path, name=name, overrides=changes or [], num_samples=num_samples), home, db)
+
+
+def with_sources(sweep: "SweepFile", home: Home, db: str | None, *, is_new: bool = False) -> "SweepFile":
+    """The sweep with the trained models that its trials start from; see `find_sources`.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    from rnnbench.sweep.init_from import find_sources, needs_sources, nothing_ran
+
+    if not needs_sources(sweep):
+        return sweep
+    if not db and not home.has_results:
+        raise nothing_ran(sweep, str(home.path))
+    with open_ledger(home, db) as ledger:
+        return find_sources(sweep, ledger, home, is_new=is_new)
 
 
 def home_at(option: str | None, checkpoints: str | None = None) -> Home:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, home_at, open_ledger, output, people
+from rnnbench.cli.options import CheckpointsOption, DbOption, HomeOption, home_at, open_ledger, output, people, with_sources
 
 if TYPE_CHECKING:
     from rnnbench.base.home import Home
@@ -100,17 +100,13 @@ def _recorded(target: str, place: "Home", db: str | None) -> _Chosen:
 
 def _fresh(task: str, cell: str, data: str | None, path: Path | None, changes: list[str], place: "Home", db: str | None) -> _Chosen:
     from rnnbench.sweep.gpus import count_gpus, require_gpus
-    from rnnbench.sweep.init_from import find_sources, needs_sources
     from rnnbench.sweep.planned import plan_sweep
     from rnnbench.sweep.single import single_sweep
 
     sweep = single_sweep(task, cell, data, path, changes, os.environ)
     if sweep.resources.gpus:
         require_gpus(sweep.resources.gpus, sweep.resources.workers, count_gpus())
-    if needs_sources(sweep):
-        with open_ledger(place, db) as ledger:
-            sweep = find_sources(sweep, ledger, place, is_new=True)
-    planned = plan_sweep(sweep, os.environ)
+    planned = plan_sweep(with_sources(sweep, place, db, is_new=True), os.environ)
     spec = planned.specs[0]
     return _Chosen(replace(planned.job(spec), init_from=_source(spec, place)))
 

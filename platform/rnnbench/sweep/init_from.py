@@ -50,6 +50,12 @@ def find_sources(sweep: SweepFile, ledger: Ledger, home: Home, *, is_new: bool =
     return replace(sweep, space=tuple(_with_keys(one, keys) for one in sweep.space))
 
 
+def nothing_ran(sweep: SweepFile, where: str) -> SweepFileError:
+    """The error of a sweep whose trials start from a trained model, where no sweep has run at all; `needs_sources` says whether they do."""
+    number, name = next((number, name) for number, name in enumerate(_values(sweep.space)) if name is not None)
+    return SweepFileError(f"{INIT_FROM}: no '{name}': nothing has run in {where} yet; run that sweep first", _place(sweep, number))
+
+
 def source_path(spec: TrialSpec, home: Home) -> str | None:
     """Where the model is that a trial starts from, see `Job.init_from`; None: it starts from nothing."""
     key = spec.parameters.get(INIT_FROM)

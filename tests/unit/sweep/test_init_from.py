@@ -11,6 +11,7 @@ import torch
 
 from rnnbench.base.errors import CheckpointError, SweepFileError
 from rnnbench.base.home import Home
+from rnnbench.cli.options import read_given
 from rnnbench.ledger.records import Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 from rnnbench.search.sweepfile import SweepFile, read_settings, read_sweep
@@ -115,6 +116,15 @@ def test_a_sweep_without_it_asks_for_no_ledger(tmp_path: Path) -> None:
     assert not needs_sources(written(SOURCE, tmp_path))
     assert not needs_sources(written(TARGET, tmp_path, "gru", "training.init_from=null"))
     assert needs_sources(written(TARGET, tmp_path))
+
+
+def test_where_nothing_has_run_the_model_is_named_and_its_place_in_the_file(tmp_path: Path) -> None:
+    written(TARGET, tmp_path)
+    home = Home(tmp_path / "runs")
+    with pytest.raises(SweepFileError, match=r"no 'source': nothing has run in .*runs yet; run that sweep first") as error:
+        read_given(tmp_path / "sweep.yaml", home, None, name=None, changes=None, num_samples=None)
+    assert error.value.where.endswith("sweep.yaml:13:39")
+    assert not home.path.exists()
 
 
 def test_the_source_is_part_of_the_keys_and_nothing_is_not(place: Place) -> None:
