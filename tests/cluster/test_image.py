@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from rnnbench.cli.services import MLFLOW_ENVIRONMENT
 from tests.cluster.image import NEEDED, SECRET, Buildah, build_image, open_buildah
 
 SMALL = """\
@@ -89,7 +91,10 @@ def test_secrets_and_results_beside_the_sources_are_not_in_it(buildah: Buildah, 
 
 
 def test_its_mlflow_asks_for_a_password_and_says_that_it_is_well(buildah: Buildah, container: str) -> None:
-    script = """
+    given = " ".join(f"{name}={shlex.quote(value)}" for name, value in MLFLOW_ENVIRONMENT.items())
+    script = (
+        f"export {given}"
+        """
     export MLFLOW_AUTH_CONFIG_PATH=/tmp/auth.ini MLFLOW_FLASK_SERVER_SECRET_KEY=key MLFLOW_AUTH_ADMIN_PASSWORD=a-long-password-of-ours
     printf '%s\\n' '[mlflow]' 'default_permission = READ' 'database_uri = sqlite:////tmp/auth.db' 'admin_username = admin' \\
         "admin_password = $MLFLOW_AUTH_ADMIN_PASSWORD" > $MLFLOW_AUTH_CONFIG_PATH
@@ -101,6 +106,7 @@ def test_its_mlflow_asks_for_a_password_and_says_that_it_is_well(buildah: Builda
         "http://127.0.0.1:$port/api/2.0/mlflow/experiments/search?max_results=1" || cat /tmp/log
     kill $!; wait
     """
+    )
     said = buildah.run(container, "bash", "-c", script).stdout.split("\n", 2)
     assert said[:2] == ["OK", "refused"], said
     assert '"experiments"' in said[2]
