@@ -20,7 +20,13 @@ from rnnbench_tasks.language_modelling.module import LanguageModel
 from rnnbench_tasks.language_modelling.windows import Windows, build_windows, cut_pieces, encode_text
 
 # What a corpus is usually read as, where data.tokens does not say; other texts are read as characters.
-USUAL_TOKENS: Mapping[str, TokenKind] = dict.fromkeys(("wikitext2", "wikitext2_small", "ptb", "sst2"), "space") | {"imdb": "word"}
+USUAL_TOKENS: Mapping[str, TokenKind] = {
+    "wikitext2": "space",
+    "wikitext2_small": "space",
+    "ptb": "space",
+    "sst2": "space",
+    "imdb": "word",
+}
 # Steps of a window, where data.bptt does not say.
 USUAL_BPTT = {"char": 64, "word": 35, "space": 35, "subword": 35}
 

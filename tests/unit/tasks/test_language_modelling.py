@@ -225,7 +225,7 @@ def review_files(folder: Path, reviews: Mapping[str, str] = REVIEWS) -> tuple[di
     archive = folder / "aclImdb_v1.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         # In another order than their numbers', with what else is in the archive.
-        for name in [*reversed(reviews), "train/unsup/0_0", "train/urls_neg"]:
+        for name in [*reversed(list(reviews)), "train/unsup/0_0", "train/urls_neg"]:
             content = reviews.get(name, "no label").encode()
             member = tarfile.TarInfo(f"aclImdb/{name}.txt")
             member.size = len(content)
