@@ -10,9 +10,9 @@ from rnnbench.base.errors import DataError
 from rnnbench.base.names import printable
 from rnnbench.base.seeds import child
 from rnnbench.task.files import read_lines, read_text
+from rnnbench.task.imdb import read_reviews
 from rnnbench.task.sources import OWN
 from rnnbench.task.splits import shuffled
-from rnnbench_tasks.language_modelling.reviews import read_reviews
 
 SPLITS = ("train", "validation", "test")
 # Of a text that has no splits of its own.
@@ -22,6 +22,7 @@ SHARES = (0.9, 0.05, 0.05)
 SHAKESPEARE_SHARES = (0.9, *[0.1 / 20] * 20)
 # Of IMDB's training reviews, which have no validation split.
 REVIEWS_TO_VALIDATE = 0.05
+_BREAKS = re.compile(r"\s*(?:<br\s*/?>\s*)+", re.IGNORECASE)
 # How far behind its share a part may end, as a share of the whole text.
 _REACH = 0.01
 _CALLED = {"train": "train", "training": "train", "valid": "validation", "validation": "validation", "val": "validation"} | {
@@ -113,13 +114,22 @@ def _pydoc(seed: int) -> Texts:
 
 
 def _reviews(files: Mapping[str, Path], seed: int) -> Texts:
-    """They are sorted by class: the order of the seed mixes them, so that a beginning of the training text is like all of it."""
-    reviews, test = read_reviews(files)
+    """IMDB's reviews, each paragraph a line; a text that stood before, in train or in its split, is left out.
+
+    They are sorted by class: the order of the seed mixes them, so that a beginning of the training text is like all of it.
+    """
+    texts = [(review.split, _BREAKS.sub("\n", review.text).strip()) for review in read_reviews(files)]
+    train = dict.fromkeys(text for split, text in texts if split == "train")
+    test = [text for text in dict.fromkeys(text for split, text in texts if split == "test") if text not in train]
+    where = ", ".join(map(str, files.values()))
+    if not train or not test:
+        raise DataError(f"no reviews of {'test' if train else 'train'} in {where}")
+    reviews = list(train)
     order = [reviews[place] for place in shuffled(len(reviews), child(seed, "language_modelling", "imdb"))]
     end = len(order) - max(1, round(REVIEWS_TO_VALIDATE * len(order)))
     if not end:
-        raise DataError(f"one review in {', '.join(map(str, files.values()))} cannot both train and validate")
-    return {split: "\n".join(texts) + "\n" for split, texts in zip(SPLITS, (order[:end], order[end:], test), strict=True)}
+        raise DataError(f"one review in {where} cannot both train and validate")
+    return {split: "\n".join(part) + "\n" for split, part in zip(SPLITS, (order[:end], order[end:], test), strict=True)}
 
 
 def _sentences(path: Path) -> str:

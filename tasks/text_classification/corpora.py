@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from rnnbench.base.errors import DataError
-from rnnbench.base.names import printable
-from rnnbench.task.files import decode, get_column, open_archive, read_bytes, read_lines, read_table, read_text
+from rnnbench.task.files import decode, open_archive, read_bytes, read_lines, read_text
+from rnnbench.task.imdb import read_reviews
 from rnnbench_tasks.text_classification.rows import Row, get_file
 
 Files = Mapping[str, Path]
@@ -37,37 +37,8 @@ def read_corpus(files: Files, data: str) -> list[Row]:
 
 def _imdb(files: Files) -> Iterator[Row]:
     """Reviews by class and number; marked line breaks become line breaks."""
-    archive = files.get("aclImdb_v1.tar.gz")
-    found = _imdb_archive(archive) if archive else _imdb_tables(files)
-    for *_, row in sorted(found, key=lambda one: one[:-1]):
-        yield row
-
-
-def _imdb_archive(path: Path) -> Iterator[tuple[str, str, int, int, Row]]:
-    with open_archive(path) as members:
-        for name, content in members.items():
-            parts = PurePosixPath(name).parts
-            # The archive also has 50000 reviews without a label, and word counts.
-            if len(parts) == 4 and parts[1] in ("train", "test") and parts[2] in _FOLDERS and name.endswith(".txt"):
-                where = f"{path}, {name}"
-                yield _review(parts[1], f"{parts[2]}/{parts[3].removesuffix('.txt')}", decode(content, where), where)
-
-
-def _imdb_tables(files: Files) -> Iterator[tuple[str, str, int, int, Row]]:
-    for split in ("train", "test"):
-        path = files[f"{split}.jsonl.gz"]
-        table = read_table(path)
-        names, texts = get_column(table, "id", path, "the column"), get_column(table, "text", path, "the column")
-        for number, (name, text) in enumerate(zip(names, texts, strict=True), 1):
-            yield _review(split, name, text, f"{path}:{number}")
-
-
-def _review(split: str, name: str, text: str, where: str) -> tuple[str, str, int, int, Row]:
-    match = re.fullmatch(r"(neg|pos)/(\d+)_(\d+)", name)
-    if not match:
-        raise DataError(f"{where}: '{printable(name)}' does not name a review, such as neg/0_3 (class, number, rating)")
-    label = _FOLDERS[match[1]]
-    return split, label, int(match[2]), int(match[3]), Row(_BREAK.sub("\n", text), label, split, where)
+    for review in read_reviews(files):
+        yield Row(_BREAK.sub("\n", review.text), _FOLDERS[review.kind], review.split, review.where)
 
 
 def _sst(files: Files, kind: str, labels: Mapping[str, str]) -> Iterator[Row]:
