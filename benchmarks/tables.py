@@ -60,9 +60,22 @@ def schedulers(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def first(measured: dict[str, Any]) -> str:
+    """Seconds of each task's first sweep and of a trial in it, and its best cell beside the best method without a recurrent network."""
+    lines = ["| task | `rnnbench sweep` | seconds | trials | seconds a trial | best cell on the test split | without a recurrent network |"]
+    lines.append(f"|{'---|' * 7}")
+    for row in measured["rows"]:
+        time = f"{row['seconds']:.0f} | {row['trials']} | {row['seconds_a_trial']:.1f}"
+        name, level = row["baseline"] or ("-", None)
+        floor = name if level is None else f"{level:.4g} ({name})"
+        best = f"{row['best']}: {row['metric']} {row['cells'][row['best']]:.4g}"
+        lines.append(f"| {row['task']} | {row['sweep']} | {time} | {best} | {floor} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Prints every table whose figures are there."""
-    for name, table in (("cells", cells), ("sweep", sweeps), ("fused", fused), ("schedulers", schedulers)):
+    for name, table in (("cells", cells), ("sweep", sweeps), ("fused", fused), ("schedulers", schedulers), ("first", first)):
         path = RESULTS / f"{name}.json"
         if path.exists():
             print(table(json.loads(path.read_text())), end="\n\n")

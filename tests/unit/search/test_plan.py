@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from rnnbench.base.errors import InputError
 from rnnbench.search.find import find_sweep_file
 from rnnbench.search.plan import Scored, plan, plan_confirm
 from rnnbench.search.sweepfile import SweepFile, read_sweep
+from rnnbench.task.cards import TaskCard
+from rnnbench.task.catalogue import list_tasks
 from rnnbench.trial.spec import TrialSpec
 
+FOLDER = Path(str(files("rnnbench_search_spaces")))
+SHIPPED = sorted(FOLDER.rglob("*.yaml"))
 GOLDEN = Path(__file__).parents[2] / "golden" / "plan.json"
 TEXT = """\
 task: sequential_digits
@@ -133,12 +138,25 @@ def test_the_winners_of_each_question_are_confirmed(tmp_path: Path) -> None:
     assert len(confirmed) == 4 * 3
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "elman", "compare", "adding", "jsb"])
-def test_every_shipped_sweep_file_plans(name: str) -> None:
-    sweep = read_sweep(find_sweep_file(name))
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
+def test_every_shipped_sweep_file_plans_its_draws_for_each_cell_and_point_of_its_grids(path: Path) -> None:
+    assert find_sweep_file(path.relative_to(FOLDER).with_suffix("").as_posix()) == path
+    sweep = read_sweep(path)
+    grids = [dimension.name for dimension in sweep.space if dimension.domain.kind == "grid"]
     specs = plan(sweep, {(task.name, task.data): "f" for task in sweep.tasks})
-    assert len(specs) == sweep.search.num_samples * len(sweep.cells)
-    assert sweep.name == name
+    points = len({tuple((name, spec.parameters[name]) for name in grids) for spec in specs})
+    assert len(specs) == (sweep.search.num_samples or 1) * sweep.replicates * len(sweep.cells) * len(sweep.tasks) * points
+
+
+def test_no_two_shipped_sweep_files_name_one_sweep() -> None:
+    assert len({read_sweep(path).name for path in SHIPPED}) == len(SHIPPED)
+
+
+@pytest.mark.parametrize("card", list_tasks(), ids=lambda card: card.name)
+def test_every_task_has_a_first_sweep_that_needs_no_download(card: TaskCard) -> None:
+    names = {"elman", "gru", "lstm", "compare"} if card.name == "sequential_digits" else {card.name}
+    embedded = {(card.name, name) for name, data in card.data.items() if data.embedded}
+    assert all({(task.name, task.data) for task in read_sweep(find_sweep_file(name)).tasks} <= embedded for name in names)
 
 
 def test_an_unknown_sweep_name_gets_a_suggestion() -> None:
