@@ -7,10 +7,11 @@ import threading
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnbench.cli.ending import EXIT_FAILED_TRIALS, say_finished, say_stopped
 from rnnbench.cli.options import (
     CheckpointsOption,
     DbOption,
@@ -23,13 +24,10 @@ from rnnbench.cli.options import (
     TrackingOption,
     command,
     home_at,
-    home_flag,
     ledger_flags,
     open_ledger,
     output,
     people,
-    place_flags,
-    print_json,
     read_given,
 )
 from rnnbench.cli.place import Place
@@ -43,10 +41,6 @@ if TYPE_CHECKING:
     from rnnbench.sweep.executor import Executor
     from rnnbench.sweep.forecast import Forecast
     from rnnbench.sweep.planned import Planned
-    from rnnbench.sweep.stop import Stop
-
-EXIT_FAILED_TRIALS = 3
-MAX_LISTED_FAILURES = 5
 
 ExecutorOption = Annotated[
     str,
@@ -261,7 +255,7 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor
             console.print(f"cancelled; what was finished is kept: {command()} status {name}{where}", markup=False)
             return EXIT_FAILED_TRIALS
         if not runner.is_complete():
-            return _stopped(name, place, stop)
+            return say_stopped(name, place, stop)
         runner.view.forget()
         # Of several workers that end together, one writes the report.
         report = _report(ledger, name, place.home) if runner.ended or not place.join else None
@@ -274,11 +268,11 @@ def _run(planned: "Planned", ledger: "Ledger", place: Place, executor: "Executor
     except (KeyboardInterrupt, SystemExit):
         # Stopped at once, or while the report was written.
         stop.request("interrupt")
-        return _stopped(name, place, stop)
+        return say_stopped(name, place, stop)
     finally:
         if mirror:
             mirror.stop()
-    return _finish(ledger, name, place, report, as_json=as_json)
+    return say_finished(ledger, name, place, report, as_json=as_json)
 
 
 def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
@@ -286,68 +280,7 @@ def _load_report(sweep: "SweepFile", trials: "list[TrialRecord]") -> None:
     load(trials, sweep.search.method, has_scheduler=sweep.scheduler is not None)
 
 
-def _finish(ledger: "Ledger", name: str, place: Place, report: "ReportFiles | None", *, as_json: bool) -> int:
-    from rnnbench.cli.columns import show
-    from rnnbench.cli.live import score_table, seconds
-    from rnnbench.cli.results import read_standings, status_document
-    from rnnbench.ledger.records import Status
-    from rnnbench.sweep.scoreboard import total
-
-    with ledger.glance() as glance:
-        lanes = read_standings(glance, name)
-        document = status_document(glance, name, lanes) if as_json else {}
-    counts = total(lanes)
-    if as_json:
-        print_json(document)
-    else:
-        console = output()
-        show(console, score_table(lanes))
-        _print_failures(console, ledger, name, place)
-        for words_of_one in report.answers if report else ():
-            console.print(f"\n{words_of_one}", markup=False)
-        sweep = ledger.get_sweep(name)
-        console.print(f"\nfinished in {seconds(sweep.session_s)}", markup=False)
-        html = report.html if report else place.home.report_folder(name) / "report.html"
-        _print_next_steps(console, name, html, place, [task["name"] for task in sweep.settings["task"]])
-    return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
-
-
-def _print_failures(console: Any, ledger: "Ledger", name: str, place: Place) -> None:
-    from rnnbench.base.names import printable
-    from rnnbench.ledger.records import Status
-
-    failed = ledger.trials(name, statuses=[Status.FAILED])
-    for trial in failed[:MAX_LISTED_FAILURES]:
-        last_line = (trial.error or "").rstrip().rpartition("\n")[2]
-        words = f"failed: {trial.spec.cell} {trial.key[:8]} ({trial.category}) {printable(last_line, 160)}"
-        console.print(words, markup=False, soft_wrap=True)
-    if failed:
-        more = f"{len(failed) - MAX_LISTED_FAILURES} more failed. " if len(failed) > MAX_LISTED_FAILURES else ""
-        again = f"{command()} resume {name} --retry-failed{place_flags(place.home, place.db)}"
-        words = f"{more}One in full: {command()} show {name}/{failed[0].key[:8]}{ledger_flags(place.home, place.db)}; again: {again}"
-        console.print(words, markup=False, soft_wrap=True)
-
-
-def _stopped(name: str, place: Place, stop: "Stop") -> int:
-    words = f"\nstopped; what was finished is kept. To go on: {command()} resume {name}{place.flags()}"
-    people().print(words, markup=False, soft_wrap=True)
-    return stop.exit_code
-
-
 def _report(ledger: "Ledger", name: str, place: "Home") -> "ReportFiles":
     from rnnbench.cli.results import write_sweep_report
 
     return write_sweep_report(ledger, [name], place, place.report_folder(name))
-
-
-def _print_next_steps(console: Any, name: str, report: Path, place: Place, tasks: list[str]) -> None:
-    from rnnbench.task.catalogue import get_task
-
-    others, stored = "lstm" if name == "compare" else "compare", place_flags(place.home, place.db)
-    console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
-    console.print(f"MLflow:       {command()} ui {name}{home_flag(place.home)}", markup=False, soft_wrap=True)
-    card = get_task(tasks[0])
-    if len(tasks) == 1 and card.predict is not None:
-        given = "TEXT" if card.predict_input == "lines" else "FILE"
-        console.print(f"ask it:       {command()} predict {name} --input {given}{stored}", markup=False, soft_wrap=True)
-    console.print(f"compare more: {command()} sweep {others}{stored}", markup=False, soft_wrap=True)
