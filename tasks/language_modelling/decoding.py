@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
+from rnnbench.cells.step import State
 from rnnbench.task.text import BEGIN, END, PAD, UNKNOWN, Codec
 
 # Scores (V,) of the token behind some tokens, and the state to go on from; no state: the tokens are the beginning.

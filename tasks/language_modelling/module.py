@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy, embedding
 from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import DataError, ParameterError
 from rnnbench.base.parameters import Value
-from rnnbench.cells.bptt import State
 from rnnbench.cells.models import drop
 from rnnbench.cells.network import RecurrentNetwork
+from rnnbench.cells.step import State
 from rnnbench.task.module import Batch, TaskData, TaskModule
 from rnnbench.task.text import UNKNOWN, codec_of
 from rnnbench_tasks.language_modelling.decoding import Sampling, Writer, continue_tokens

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.encoder_decoder import EncoderDecoder, Memory
 from rnnbench.cells.models import draw_mask, drop
+from rnnbench.cells.step import State
 from rnnbench.task.text import BEGIN, PAD, UNKNOWN
 
 # What the decoder knows between two tokens: what the encoder left, and its own state.

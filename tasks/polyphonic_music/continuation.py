@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
+from rnnbench.cells.step import State
 from rnnbench.task.answers import Answer, Question
 from rnnbench.task.module import TaskData, TaskModule
 from rnnbench_tasks.polyphonic_music.notes import name_note

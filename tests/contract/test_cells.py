@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnbench.base.parameters import Parameter, Value
-from rnnbench.cells import bptt, contract, linear
-from rnnbench.cells.bptt import State
+from rnnbench.cells import chain, contract, linear
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.contract import draw, gradients, start
 from rnnbench.cells.entry import CellEntry
@@ -20,6 +19,7 @@ from rnnbench.cells.load import load_cell
 from rnnbench.cells.lstm import LSTM
 from rnnbench.cells.network import RecurrentNetwork
 from rnnbench.cells.operations import Parts, Weights
+from rnnbench.cells.step import State
 from rnnbench.cells.table import list_cells
 
 
@@ -68,7 +68,7 @@ def test_a_long_sequence_crosses_the_blocks_of_the_backward_pass(
 ) -> None:
     cell, x_BTI = build(entry, options), draw(2, 11, 3).requires_grad_()
     whole = gradients(cell, *cell.run(x_BTI, cell.initial_state(x_BTI)), [x_BTI])
-    for module in (bptt, linear):
+    for module in (chain, linear):
         monkeypatch.setattr(module, "BLOCK_ELEMENTS", 2 * 4 * 3)
     for one, other in zip(gradients(cell, *cell.run(x_BTI, cell.initial_state(x_BTI)), [x_BTI]), whole, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

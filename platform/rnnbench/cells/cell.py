@@ -9,11 +9,12 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import Program, Projection, State, Step, Structure, run, unroll
+from rnnbench.cells.bptt import Program, run
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.models import Share, draw_mask, each_model, fill, has_models
 from rnnbench.cells.noise import Noise, mask_products, zone_out
 from rnnbench.cells.operations import Operation, Parts, Weights, recurrent_weight, weight_of
+from rnnbench.cells.step import Projection, State, Step, Structure, unroll
 
 _initial_std: ContextVar[float | None] = ContextVar("initial_std", default=None)
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.models import models
 from rnnbench.cells.operations import Weights
+from rnnbench.cells.step import State
 
 # From inputs and units to a cell whose weights are the same at each call.
 Build = Callable[[int, int], Layer]

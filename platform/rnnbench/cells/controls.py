@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.models import drop
+from rnnbench.cells.step import State
 
 
 class CausalConv(nn.Conv1d):

@@ -7,9 +7,9 @@ Source: Elman 1990, doi:10.1207/s15516709cog1402_1; torch.nn.RNN.
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Parts, Product, Scale, Weights
+from rnnbench.cells.step import State
 
 
 class Elman(Cell):

@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.network import RecurrentNetwork
 from rnnbench.cells.pooling import mask_of
+from rnnbench.cells.step import State
 
 Attention = Literal["none", "additive", "dot"]
 

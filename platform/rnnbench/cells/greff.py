@@ -10,9 +10,9 @@ Source: Greff et al. 2017, arXiv:1503.04069.
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Operation, Parts, Product, Scale, Weights, recurrent_weight
+from rnnbench.cells.step import State
 
 # A bias at which the logistic sigmoid is 1 in every precision.
 OPEN = 1e4

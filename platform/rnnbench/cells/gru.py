@@ -7,9 +7,9 @@ Source: Cho et al. 2014, arXiv:1406.1078, in the form of cuDNN and torch.nn.GRU.
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Parts, Product, Weights
+from rnnbench.cells.step import State
 
 
 class GRU(Cell):

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
+from rnnbench.cells.step import State
 
 
 class Layer(nn.Module):

@@ -10,9 +10,9 @@ Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, equations 20 to 22.
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import Projection, State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Normalisation, Parts, Product, Weights
+from rnnbench.cells.step import Projection, State
 
 
 class LayerNormLSTM(Cell):

@@ -12,9 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.linear import run_diagonal
+from rnnbench.cells.step import State
 
 
 class LRU(Layer):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from rnnbench.base.errors import ParameterError
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Parts, Product, Weights, recurrent_weight
+from rnnbench.cells.step import State
 
 
 class LSTM(Cell):

@@ -3,9 +3,9 @@
 
 import torch
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Parts, Product, Weights
+from rnnbench.cells.step import State
 
 
 class MGU(Cell):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
+from rnnbench.cells.step import State
 
 CHUNK_STEPS = 64
 

@@ -9,9 +9,9 @@ Source: Melis, Kocisky, Blunsom 2020, arXiv:1909.01792, full-rank Q and R.
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import Projection, State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Operation, Parts, Product, Weights
+from rnnbench.cells.step import Projection, State
 
 
 class MogrifierLSTM(Cell):

@@ -11,9 +11,9 @@ Source: Jozefowicz, Zaremba, Sutskever 2015, proceedings.mlr.press/v37/jozefowic
 
 import torch
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Parts, Product, Weights
+from rnnbench.cells.step import State
 
 
 class Mutant1(Cell):

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.models import Share, draw_noise, drop
 from rnnbench.cells.noise import Noise
 from rnnbench.cells.pooling import Pooling, build_pooling
+from rnnbench.cells.step import State
 
 BuildCell = Callable[[int, int], Layer]
 Connections = Literal["plain", "residual", "skip"]

@@ -7,10 +7,10 @@ Each has a `step` like any other cell, and the same once more as h = a * h- + b.
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import Projection, State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.linear import Gated, keep_above, run_gated, sigmoid_backward
 from rnnbench.cells.operations import Parts, Scale, Weights
+from rnnbench.cells.step import Projection, State
 
 
 def positive(v: Tensor) -> Tensor:

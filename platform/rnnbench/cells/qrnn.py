@@ -9,10 +9,10 @@ Source: Bradbury et al. 2017, arXiv:1611.01576.
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.linear import Gated, run_gated, sigmoid_backward, tanh_backward
 from rnnbench.cells.operations import Parts
+from rnnbench.cells.step import State
 
 
 class _QRNN(Gated):

@@ -10,9 +10,9 @@ Source: Beck et al. 2024, arXiv:2405.04517, one head, exponential input gate and
 import torch
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Parts, Product, Weights
+from rnnbench.cells.step import State
 
 
 class SLSTM(Cell):

@@ -10,9 +10,9 @@ Source: Vaswani et al. 2017, arXiv:1706.03762; Press et al. 2022, arXiv:2108.124
 import torch
 from torch import Tensor, nn
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.mlstm import heads_that_divide
+from rnnbench.cells.step import State
 
 
 class TransformerLayer(Layer):

@@ -7,9 +7,9 @@ Source: the tutorial; see docs/tutorial.md.
 """
 # Shapes: B batch, H hidden. `step` also takes a leading model axis on every tensor.
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.operations import Kept, Parts, Product, Weights
+from rnnbench.cells.step import State
 
 
 class TutorialLSTM(Cell):

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnbench.base.parameters import Value
-from rnnbench.cells.bptt import State
 from rnnbench.cells.entry import CellEntry
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.network import RecurrentNetwork
+from rnnbench.cells.step import State
 from rnnbench.cells.table import get_cell
 from rnnbench.task.module import Batch, TaskModule
 from rnnbench.trial.spec import TrialSpec

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rnnbench.cells.bptt import State
 from rnnbench.cells.elman import Elman
+from rnnbench.cells.step import State
 
 
 class Faulty(Elman):

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from rnnbench.base.errors import DataError, ParameterError
 from rnnbench.base.parameters import Value
-from rnnbench.cells.bptt import State
 from rnnbench.cells.build import build_network
 from rnnbench.cells.cell import Cell
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
+from rnnbench.cells.step import State
 from rnnbench.cells.table import get_cell
 from rnnbench.task.answers import Question
 from rnnbench.task.catalogue import get_task

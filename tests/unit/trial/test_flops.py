@@ -10,10 +10,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnbench.base.parameters import Value
-from rnnbench.cells.bptt import State
 from rnnbench.cells.build import build_network
 from rnnbench.cells.layer import Layer
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS
+from rnnbench.cells.step import State
 from rnnbench.cells.table import list_cells
 from rnnbench.task.cards import TaskCard
 from rnnbench.task.catalogue import get_task, list_tasks
