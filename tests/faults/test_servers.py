@@ -20,7 +20,7 @@ import pytest
 from rnnbench.base.errors import InputError
 from rnnbench.cli.services import MLFLOW_ENVIRONMENT
 from rnnbench.ledger.records import Status
-from rnnbench.sweep import ray_executor
+from rnnbench.sweep import ray_access
 from tests.faults import harness
 from tests.faults.harness import SMALL, environment, open_ledger, result, run, start
 from tests.faults.tracking import misbehaving
@@ -124,8 +124,8 @@ print("connected", len(ray.nodes()))
 """
 HOLD = """
 import os, sys, time
-from rnnbench.sweep import ray_executor
-ray_executor._secure("local", insecure=False)
+from rnnbench.sweep import ray_access
+ray_access.secure("local", insecure=False)
 import ray
 ray.init(address="local", num_cpus=1, log_to_driver=False, logging_level="ERROR")
 print(os.environ["RAY_AUTH_TOKEN_PATH"], ray.get_runtime_context().gcs_address, flush=True)
@@ -164,15 +164,15 @@ def test_fault_23_an_open_ray_needs_insecure(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError, match="no token for the Ray at 10"):
-        ray_executor._secure("10.0.0.1:6379", insecure=False)
-    ray_executor._secure("10.0.0.1:6379", insecure=True)
+        ray_access.secure("10.0.0.1:6379", insecure=False)
+    ray_access.secure("10.0.0.1:6379", insecure=True)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(InputError, match="--insecure"):
-        ray_executor._secure("local", insecure=False)
-    ray_executor._secure("local", insecure=True)
+        ray_access.secure("local", insecure=False)
+    ray_access.secure("local", insecure=True)
     monkeypatch.delenv("RAY_AUTH_MODE")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "x")
-    ray_executor._secure("10.0.0.1:6379", insecure=False)
+    ray_access.secure("10.0.0.1:6379", insecure=False)
     assert "RAY_AUTH_TOKEN_PATH" not in os.environ
 
 

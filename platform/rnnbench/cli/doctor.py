@@ -87,7 +87,7 @@ def check_version(package: str, found: str) -> Check:
 
 def check_ray(environ: dict[str, str]) -> Check:
     """Whether the Ray that this environment names asks for a token."""
-    from rnnbench.sweep.ray_executor import has_token
+    from rnnbench.sweep.ray_access import has_token
 
     address = environ.get("RAY_ADDRESS", "")
     if environ.get("RAY_AUTH_MODE", "").lower() == "disabled":

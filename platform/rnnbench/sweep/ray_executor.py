@@ -4,14 +4,12 @@ The only file that imports ray. Tune asks for one trial at a time (a Searcher th
 claimed long before it runs, and a restart is a new Tuner over what is pending.
 """
 
-import atexit
 import functools
 import gc
 import importlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
 import tempfile
@@ -26,6 +24,7 @@ from rnnbench.base.machine import available_cpus
 from rnnbench.base.names import printable
 from rnnbench.sweep.executor import NextJobs, Queue, Record, lost
 from rnnbench.sweep.hosted import HUNGRY, Hosting, run_hosted
+from rnnbench.sweep.ray_access import check_machine, secure
 from rnnbench.trial.door import Event, run_jobs
 
 _QUIET = {
@@ -49,9 +48,6 @@ NODE_NOTICE_S = 20.0
 # A private Ray whose node is gone hands out nothing and says nothing.
 NODE_CHECK_S = 2.0
 MAX_RAY_DEATHS = 3
-# Linux's limit for the path of a socket, and what Ray puts behind the temporary folder.
-MAX_SOCKET_PATH = 107
-_SOCKET_TAIL = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
 
 
 log = logging.getLogger(__name__)
@@ -128,8 +124,8 @@ class RayExecutor:
     def execute(self, next_jobs: NextJobs, record: Record) -> None:
         """See Executor."""
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
-        _check_machine(self.address)
-        _secure(self.address, insecure=self.insecure)
+        check_machine(self.address)
+        secure(self.address, insecure=self.insecure)
         logging.getLogger("ray").setLevel(logging.ERROR)
         if self.address != "local":
             self._run_through_deaths(next_jobs, record, None)
@@ -232,57 +228,6 @@ class RayExecutor:
         """Trials that can run at once."""
         rooms = [int(resources.get(kind, 0) / amount + 1e-9) for kind, amount in self.bundle().items()]
         return max(1, min(self.max_concurrent or rooms[0], *rooms))
-
-
-def _check_machine(address: str) -> None:
-    """Refuses what a private Ray would fail on later and with more words."""
-    shared = Path("/dev") / "shm"
-    if address != "local":
-        return
-    if shared.is_dir() and not os.access(shared, os.W_OK):
-        raise InputError(f"{shared} cannot be written, Ray keeps its objects there; make it writable, or say --executor inline")
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir()
-    if len(os.fsencode(folder)) > MAX_SOCKET_PATH - _SOCKET_TAIL:
-        raise InputError(
-            f"the temporary folder {printable(folder, 60)} is too long a path for Ray's sockets "
-            f"(at most {MAX_SOCKET_PATH - _SOCKET_TAIL} bytes); set RAY_TMPDIR=/tmp"
-        )
-
-
-def _secure(address: str, *, insecure: bool) -> None:
-    """Sees to it that only who holds a token can run programs on the Ray that is used."""
-    mode = os.environ.get("RAY_AUTH_MODE", "")
-    if mode.lower() == "disabled" and not insecure:
-        raise InputError("RAY_AUTH_MODE=disabled lets whoever reaches this Ray run programs on it; unset it, or say --insecure")
-    if mode or insecure or has_token(os.environ):
-        return
-    if address != "local":
-        raise InputError(
-            f"no token for the Ray at {address} (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token); "
-            "copy the cluster's, or, if it asks for none, say --insecure"
-        )
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_own_token())}
-
-
-def has_token(environ: Mapping[str, str]) -> bool:
-    """Whether there is a token for a Ray that is already running."""
-    if environ.get("RAY_AUTH_TOKEN") or environ.get("RAY_AUTH_TOKEN_PATH"):
-        return True
-    try:
-        return (Path.home() / ".ray" / "auth_token").exists()
-    except RuntimeError:  # no HOME, and no entry for this user
-        return False
-
-
-@functools.cache
-def _own_token() -> Path:
-    """A token for the private Rays of this process, in a file that nobody else can read."""
-    folder = Path(tempfile.mkdtemp(prefix="rnnbench-token-"))  # made for this user alone
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "token"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(secrets.token_hex(32))
-    return path
 
 
 def _run_in_actor(config: dict[str, Any]) -> None:
