@@ -52,7 +52,7 @@ def test_what_a_sweep_in_another_ledger_says_to_type_next_names_that_ledger(tmp_
     there = ("--db", f"sqlite:///{tmp_path / 'elsewhere.db'}")
     words = run(tmp_path, "sweep", "small.yaml", "--executor", "inline", "--tracking-uri", "none", *there).stdout
     (more,) = [line for line in words.splitlines() if line.startswith("compare more:")]
-    assert more.endswith(" ".join(there))
+    assert more.endswith(f"sweep study {' '.join(there)}")
     shown = run(tmp_path, "show", "small", *there).stdout
     (one,) = [line for line in shown.splitlines() if "show small/KEY" in line]
     assert " ".join(there) in one

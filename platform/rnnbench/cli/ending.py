@@ -1,5 +1,6 @@
 """What `rnnbench sweep` and `resume` say last: the table, what failed, the answer, and the commands that come next."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def say_finished(ledger: "Ledger", name: str, place: Place, report: "ReportFiles
         sweep = ledger.get_sweep(name)
         console.print(f"\nfinished in {seconds(sweep.session_s)}", markup=False)
         html = report.html if report else place.home.report_folder(name) / "report.html"
-        _print_next_steps(console, name, html, place, [task["name"] for task in sweep.settings["task"]])
+        _print_next_steps(console, name, html, place, sweep.settings)
     return EXIT_FAILED_TRIALS if counts[Status.FAILED] or counts[Status.CANCELLED] else 0
 
 
@@ -65,13 +66,15 @@ def say_stopped(name: str, place: Place, stop: "Stop") -> int:
     return stop.exit_code
 
 
-def _print_next_steps(console: Any, name: str, report: Path, place: Place, tasks: list[str]) -> None:
+def _print_next_steps(console: Any, name: str, report: Path, place: Place, settings: Mapping[str, Any]) -> None:
     from rnnbench.task.catalogue import get_task
 
-    others, stored = "lstm" if name == "compare" else "compare", place_flags(place.home, place.db)
+    # From one cell on to several, from several on one task to several tasks.
+    others = "study" if len(settings["cells"]) > 1 and name != "study" else "compare"
+    stored, tasks = place_flags(place.home, place.db), settings["task"]
     console.print(f"\nreport:       {report}", markup=False, soft_wrap=True)
     console.print(f"MLflow:       {command()} ui {name}{home_flag(place.home)}", markup=False, soft_wrap=True)
-    card = get_task(tasks[0])
+    card = get_task(tasks[0]["name"])
     if len(tasks) == 1 and card.predict is not None:
         given = "TEXT" if card.predict_input == "lines" else "FILE"
         console.print(f"ask it:       {command()} predict {name} --input {given}{stored}", markup=False, soft_wrap=True)
