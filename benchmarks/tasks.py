@@ -31,7 +31,7 @@ What the tasks reach on real data, each row by one command: `rnnbench sweep resu
 benchmarks/tasks.py`. Every cell of a row had the same number of draws from the same space; its best configuration by validation was
 trained again with fresh seeds, and only these saw the test split. The value is the mean over those seeds with a 95 % interval (Student's
 t, cut to what the metric can be). The floor is what a method without a recurrent network reaches on the test split, in the card's metric:
-the best of those that the sweep computed beside its confirmed trials, else the task card's. The bar is what this project asks of itself.
+the best of those that the sweep computed beside its confirmed trials, and of the task card's. The bar is what this project asks of itself.
 Seconds are the whole command's, all cells together.
 
 """
@@ -93,14 +93,13 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
 
 
 def floor_of(row: dict[str, Any]) -> tuple[float, str] | None:
-    """What test values have to be better than, and whose it is: the best baseline that the sweep computed, else the card's floor."""
+    """What test values have to be better than, and whose it is: the best of the baselines that the sweep computed and the card's floor."""
     card = get_task(row["task"])
-    if row.get("baselines"):
-        pick = max if row["better"] == "max" else min
-        name, level = pick(row["baselines"].items(), key=lambda item: item[1])
-        return level, name
+    known = [(level, name) for name, level in row.get("baselines", {}).items()]
     floor = card.data[row["data"]].floor if row["data"] in card.data else None
-    return (floor.value, floor.baseline) if floor and card.metric.name == row["metric"] else None
+    if floor and card.metric.name == row["metric"]:
+        known.append((floor.value, floor.baseline))
+    return (max if row["better"] == "max" else min)(known, default=None)
 
 
 def verdict(row: dict[str, Any], value: float) -> str:
