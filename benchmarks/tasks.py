@@ -6,9 +6,11 @@ what the ledger says of each goes to benchmarks/results/tasks.json, and from the
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 SWEEPS = ROOT / "search_spaces" / "results"
 FOUND = ROOT / "benchmarks" / "results" / "tasks.json"
 PAGE = ROOT / "docs" / "results.md"
+PERPLEXITY = ("perplexity", "nll")  # the first is the exponential of the second
 HEAD = """# Results
 
 What the tasks reach on real data, each row by one command: `rnnbench sweep results/NAME`, and all of them with this page by `python
@@ -58,6 +61,28 @@ def numbers(trials: list[TrialRecord], metric: str, split: str) -> list[float]:
     return [float(one[metric]) for one in found]
 
 
+def baselines(trials: list[TrialRecord], metric: str, split: str) -> dict[str, float]:
+    """What methods without a recurrent network reach on the split, in the row's metric, as far as the sweep computed it."""
+    ours = get_task(trials[0].task).metric.name
+    where = "baselines" if split == "validation" else "test_baselines"
+    known = {name: float(level) for trial in trials for name, level in (trial.outcome.get(where) or {}).items()}
+    if metric == ours:
+        return known
+    if (metric, ours) == PERPLEXITY:
+        return {name: math.exp(level) for name, level in known.items()}
+    # What the confirmed trials were examined for holds some beside them: "mase of persistence".
+    examined = [trial.outcome.get("examined") or {} for trial in trials]
+    return {
+        name.removeprefix(f"{metric} of "): level for one in examined for name, level in one.items() if name.startswith(f"{metric} of ")
+    }
+
+
+def say(winner: list[TrialRecord]) -> str:
+    """What the seeds say of themselves in words, e.g. beside a simple method, with how many say so; empty: nothing."""
+    heads = Counter(str(one["verdict"]).partition(" (")[0] for trial in winner if "verdict" in (one := trial.outcome.get("examined") or {}))
+    return "; ".join(head if len(heads) == 1 else f"{head} in {count} of {heads.total()} seeds" for head, count in heads.most_common())
+
+
 def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
     """What the ledger says of one sweep: each cell's confirmed value, its trials and settings."""
     name, split = sweep_name(row["sweep"]), row.get("split", "test")
@@ -78,6 +103,7 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
                 "cell": cell,
                 "value": statistics.fmean(values),
                 "values": values,
+                "said": say(winner),
                 "trials": sum(trial.stage == "search" for trial in of_cell),
                 "keys": [trial.key for trial in winner],
                 "num_parameters": winner[0].outcome["num_parameters"],
@@ -85,9 +111,7 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
                 "seconds_a_trial": statistics.median(trial.wall_s or 0.0 for trial in winner),
             }
         )
-    measured = {name: level for trial in trials for name, level in (trial.outcome.get("test_baselines") or {}).items()}
-    if split == "test" and row["metric"] == get_task(task).metric.name and measured:
-        row = {**row, "baselines": measured}
+    row = {**row, "baselines": baselines(trials, row["metric"], split)}
     found = {**row, "task": task, "data": trials[0].spec.data, "seconds": record.session_s, "cells": cells, "machine": machine()}
     return found | {"revision": record.environment.get("revision"), "fingerprint": trials[0].spec.data_fingerprint}
 
@@ -97,19 +121,24 @@ def floor_of(row: dict[str, Any]) -> tuple[float, str] | None:
     card = get_task(row["task"])
     known = [(level, name) for name, level in row.get("baselines", {}).items()]
     floor = card.data[row["data"]].floor if row["data"] in card.data else None
-    if floor and card.metric.name == row["metric"]:
+    if floor and row.get("split", "test") == "test" and row["metric"] == card.metric.name:
         known.append((floor.value, floor.baseline))
+    elif floor and (row["metric"], card.metric.name) == PERPLEXITY:
+        known.append((math.exp(floor.value), floor.baseline))
     return (max if row["better"] == "max" else min)(known, default=None)
 
 
-def verdict(row: dict[str, Any], value: float) -> str:
-    """Whether a value meets the row's bar and its task's floor."""
+def verdict(row: dict[str, Any], cell: dict[str, Any]) -> str:
+    """Whether a cell's value meets the row's bar and its task's floor, and what its seeds say."""
+    value = cell["value"]
     sign, floor = 1.0 if row["better"] == "max" else -1.0, floor_of(row)
     words = []
     if "bar" in row:
         words.append("met" if sign * value >= sign * row["bar"] else "not met")
     if floor is not None and sign * value <= sign * floor[0]:
         words.append("under the floor")
+    if cell.get("said"):
+        words.append(cell["said"])
     return ", ".join(words) or "-"
 
 
@@ -130,9 +159,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
             lines.append(
                 f"| {where} | {row['task'] + ', ' + row['data'] if first else ''} | {cell['cell']} | {row['metric']}{split} "
                 f"{cell['value']:.4g}{around} | {shown if first else ''} | {row.get('bar', '-') if first else ''} | "
-                f"{verdict(row, cell['value'])} | {cell['trials']} | {cell['num_parameters']} | {row['seconds']:.0f} |"
+                f"{verdict(row, cell)} | {cell['trials']} | {cell['num_parameters']} | {row['seconds']:.0f} |"
                 if first
-                else f"| | | {cell['cell']} | {row['metric']}{split} {cell['value']:.4g}{around} | | | {verdict(row, cell['value'])} | "
+                else f"| | | {cell['cell']} | {row['metric']}{split} {cell['value']:.4g}{around} | | | {verdict(row, cell)} | "
                 f"{cell['trials']} | {cell['num_parameters']} | |"
             )
     lines += ["", *(f"- {row['sweep']}: {row['note']}" for row in found.values() if "note" in row)]
