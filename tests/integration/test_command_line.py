@@ -228,14 +228,15 @@ def test_ctrl_c_under_ray_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> 
     assert (status["running"], status["pending"], status["status"]) == (0, 4, "pending")
 
 
-def test_the_best_configuration_is_a_sweep_file_that_trains_it_again(folder: Path) -> None:
+def test_the_best_configuration_is_a_sweep_file_that_trains_it_again(folder: Path, tmp_path: Path) -> None:
     found = json.loads(run(folder, "best", "small", "--as", "json").stdout)
     text = run(folder, "best", "small", "--as", "yaml", "--replicates", "2").stdout
-    (folder / "again.yaml").write_text(text)
-    (folder / "fixed.yaml").write_text(text.replace("small-best", "fixed"))
-    run(folder, "sweep", "fixed.yaml", "--executor", "inline", "--tracking-uri", "none")
+    (tmp_path / "again.yaml").write_text(text)
+    run(tmp_path, "sweep", "again.yaml", "--executor", "inline", "--tracking-uri", "none")
+    with rnnbench.open(tmp_path / "runs") as results:
+        again = results.trials("small-best")
     with rnnbench.open(folder / "runs") as results:
-        again, before = results.trials("fixed"), results.trials("small").set_index("trial").loc[found["trial"]]
+        before = results.trials("small").set_index("trial").loc[found["trial"]]
     assert len(again) == 2
     assert set(again["seed"]).isdisjoint({before["seed"]})
     parameters = [name for name in again.columns if name.startswith(("task.", "data.", "cell.", "network.", "optimizer.", "training."))]
