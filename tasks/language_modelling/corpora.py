@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 from rnnbench.base.errors import DataError
-from rnnbench.base.names import printable
+from rnnbench.base.names import listed, printable
 from rnnbench.base.seeds import child
 from rnnbench.task.files import read_lines, read_text
 from rnnbench.task.imdb import read_reviews
@@ -162,7 +162,7 @@ def _by_name(files: Mapping[str, Path], data: str) -> dict[str, Path]:
     if missing := [split for split in SPLITS if split not in found]:
         folder = next(iter(files.values())).parent
         raise DataError(
-            f"{folder}: no file for {' and '.join(missing)} among {printable(', '.join(files), 100)}; "
+            f"{folder}: no file for {listed(missing)} among {printable(', '.join(files), 100)}; "
             f"call them train.txt, valid.txt and test.txt, or give one file, which is then cut ({data})"
         )
     return {split: found[split] for split in SPLITS}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rnnbench.base.errors import DataError
-from rnnbench.base.names import printable
+from rnnbench.base.names import listed, printable
 from rnnbench.task.files import TABLES, get_column, kind_of, read_lines, read_table
 from rnnbench.task.splits import SHARES, split_groups
 
@@ -80,7 +80,7 @@ def read_own(files: Mapping[str, Path], source: str, target: str, seed: int) -> 
     shares = {"train": 1 - sum(SHARES[name] for name in missing), **{name: SHARES[name] for name in missing}}
     rows = split_groups([pair[0] for pair in whole], shares, seed)
     made = {name: [whole[row] for row in index] for name, index in rows.items()}
-    return Corpus({**given, **made}, f"{' and '.join(missing)} drawn by data.seed, all pairs of one source in one split")
+    return Corpus({**given, **made}, f"{listed(missing)} drawn by data.seed, all pairs of one source in one split")
 
 
 def read_aligned(source: Path, target: Path) -> list[tuple[str, str]]:

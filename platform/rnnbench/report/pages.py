@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from rnnbench.base.files import write_atomic
+from rnnbench.base.names import listed
 from rnnbench.ledger.records import TrialRecord
 from rnnbench.report import latex
 from rnnbench.report.across import LEAST_PAIRS, compare_across
@@ -103,7 +104,7 @@ def write_report(studies: Sequence[Study], out: Path) -> ReportFiles:
         "colours": {scheme: declare_colours(dark=scheme == "dark") for scheme in ("light", "dark")},
         # A trial of several sweeps has its row in each; marks lead to the first.
         "home_of": {trial.key: place for place, study in reversed(list(enumerate(studies))) for trial in study.trials},
-        "title": " and ".join(study.sweep.name for study in studies),
+        "title": listed([study.sweep.name for study in studies]),
     }
     environment = _environment()
     rows = {anchor_of(key): place for place, key in enumerate(dict.fromkeys(trial.key for study in studies for trial in study.trials))}

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from rnnbench.base.errors import ParameterError, SweepFileError, UnknownNameError
-from rnnbench.base.names import printable, suggest
+from rnnbench.base.names import listed, printable, suggest
 from rnnbench.base.parameters import Parameter, Value
 from rnnbench.cells.network_parameters import NETWORK_PARAMETERS, RECURRENT_ONLY
 from rnnbench.cells.table import get_cell, list_cells
@@ -83,7 +83,7 @@ class _Space:
         if name not in self.declared:
             owners = [cell.name for cell in list_cells() if name in {parameter.name for parameter in cell.parameters}]
             if owners:
-                raise self._at_key(f"{name} belongs to {' and '.join(owners)}, not to {' or '.join(map(str, self.owners['cell']))}", name)
+                raise self._at_key(f"{name} belongs to {listed(owners)}, not to {' or '.join(map(str, self.owners['cell']))}", name)
             raise self._at_key(f"no parameter '{printable(name)}'{suggest(name, self.declared)}", name)
         if name in self.options:
             raise self._at_key(f"'{name}' is set in the task's options too; set it in one place", name)

@@ -21,7 +21,7 @@ from typing import Any
 
 from rnnbench.base.errors import InputError
 from rnnbench.base.machine import available_cpus
-from rnnbench.base.names import printable
+from rnnbench.base.names import listed, printable
 from rnnbench.sweep.executor import NextJobs, Queue, Record, lost
 from rnnbench.sweep.hosted import HUNGRY, Hosting, run_hosted
 from rnnbench.sweep.ray_access import check_machine, secure
@@ -217,7 +217,7 @@ class RayExecutor:
         most = [f"{max((resources.get(kind, 0) for resources in alive), default=0):g} {kind}s" for kind in self.bundle()]
         raise InputError(
             f"a trial needs {wanted} of one machine (resources.cpus and gpus for each of resources.workers), and no machine of Ray "
-            f"({self.address}) has more than {' and '.join(most)}; lower one of them"
+            f"({self.address}) has more than {listed(most)}; lower one of them"
         )
 
     def bundle(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rnnbench.base.canonical import Plain
 from rnnbench.base.errors import DataError
-from rnnbench.base.names import printable
+from rnnbench.base.names import listed, printable
 from rnnbench.base.parameters import Value
 from rnnbench.base.seeds import child
 from rnnbench.task.module import Batch
@@ -86,7 +86,7 @@ def split_sequences(
     found = {split: rows for split, rows in given.items() if len(rows)}
     open_splits = [split for split in SPLITS if split not in found]
     if given and "train" not in found:
-        raise DataError(f"{sequences.where[0]}: files of the {' and '.join(found)} split, but none of the training split")
+        raise DataError(f"{sequences.where[0]}: files of the {listed(list(found))} split, but none of the training split")
     if open_splits:
         pool = found.get("train", np.arange(len(sequences)))
         names = ["train", *(split for split in open_splits if split != "train")]
@@ -223,7 +223,7 @@ def _how_split(sequences: Sequences) -> str:
     if not sequences.splits:
         return by_seed
     missing = [split for split in SPLITS if split not in sequences.splits]
-    return "as the data says" + (f"; {' and '.join(missing)} from the training rows, {by_seed}" if missing else "")
+    return "as the data says" + (f"; {listed(missing)} from the training rows, {by_seed}" if missing else "")
 
 
 def _hold(values_TF: NDArray[np.float64], missing_TF: NDArray[np.bool_], start_F: NDArray[np.float64]) -> NDArray[np.float64]:

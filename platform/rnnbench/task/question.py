@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rnnbench.base.errors import DataError, InputError, ParameterError
-from rnnbench.base.names import printable, suggest
+from rnnbench.base.names import listed, printable, suggest
 from rnnbench.base.parameters import Value
 from rnnbench.task.answers import Question
 from rnnbench.task.cards import TaskCard
@@ -104,10 +104,9 @@ def check_options(card: TaskCard, given: Mapping[str, Value]) -> dict[str, Value
     full = {f"{_PREFIX}{name}": value for name, value in values.items()} | values
     for name in chosen:
         if not declared[name].is_active(full):
-            words = " and ".join(
-                f"{other.removeprefix(_PREFIX)} {' or '.join(map(str, allowed))}" for other, allowed in declared[name].when.items()
-            )
-            raise ParameterError(f"predict.{name} exists only with {words}")
+            needs = declared[name].when.items()
+            words = [f"{other.removeprefix(_PREFIX)} {' or '.join(map(str, allowed))}" for other, allowed in needs]
+            raise ParameterError(f"predict.{name} exists only with {listed(words)}")
     return values
 
 
