@@ -3,12 +3,10 @@
 # Shapes: N rows, T steps, V vocabulary.
 
 import gzip
-import io
 import itertools
 import json
 import math
 import platform
-import tarfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -48,6 +46,7 @@ from rnnbench_tasks.language_modelling.decoding import Sampling, Writer, continu
 from rnnbench_tasks.language_modelling.module import EVALUATION_STREAMS, LanguageModel
 from rnnbench_tasks.language_modelling.task import answer, baselines, check_data, read_data
 from rnnbench_tasks.language_modelling.windows import NOTHING, Windows, build_windows, encode_text, plan_streams
+from tests.unit.tasks.reviews import review_files
 
 CARD = get_task("language_modelling")
 OPTIONS: dict[str, Value] = {parameter.name.removeprefix("predict."): parameter.default for parameter in CARD.predict or ()}
@@ -207,34 +206,6 @@ def test_labels_are_no_part_of_the_text(tmp_path: Path) -> None:
     for path in files.values():
         path.write_text("1 a good film\n0 10 bad ones\n")
     assert read_texts(files, "sst2", 0)["train"] == "a good film\n10 bad ones\n"
-
-
-REVIEWS = {
-    "train/neg/0_3": "Bad. <br /><br />Very\u0085bad",
-    "train/neg/10_1": "Worse",
-    "train/neg/2_2": "Bad too",
-    "train/pos/0_9": "Fine",
-    "train/pos/1_9": "Worse",
-    "test/neg/0_1": "No",
-    "test/pos/1_10": "Fine",
-}
-
-
-def review_files(folder: Path, reviews: Mapping[str, str] = REVIEWS) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The same reviews in the publisher's archive and in tables."""
-    archive = folder / "aclImdb_v1.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        # In another order than their numbers', with what else is in the archive.
-        for name in [*reversed(list(reviews)), "train/unsup/0_0", "train/urls_neg"]:
-            content = reviews.get(name, "no label").encode()
-            member = tarfile.TarInfo(f"aclImdb/{name}.txt")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    tables = {f"{split}.jsonl.gz": folder / f"{split}.jsonl.gz" for split in ("train", "test")}
-    for split in ("train", "test"):
-        lines = [json.dumps({"id": name.split("/", 1)[1], "text": text}) for name, text in reviews.items() if name.startswith(split)]
-        tables[f"{split}.jsonl.gz"].write_bytes(gzip.compress("\n".join(lines).encode()))
-    return {archive.name: archive}, tables
 
 
 def test_reviews_are_the_same_text_from_the_archive_and_from_tables_each_once(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Labelled texts from public sets and people's own files: rows, splits, vocabulary, and one line for whatever cannot be used."""
 
 import gzip
-import io
 import json
 import re
 import tarfile
@@ -29,6 +28,7 @@ from rnnbench_tasks.text_classification.reading import read_rows
 from rnnbench_tasks.text_classification.rows import SPLITS, Row
 from rnnbench_tasks.text_classification.splitting import assign_splits
 from rnnbench_tasks.text_classification.task import check_data, read_data
+from tests.unit.tasks.reviews import review_files
 
 CARD = get_task("text_classification")
 DEFAULTS: dict[str, Value] = {parameter.name: parameter.default for parameter in CARD.parameters}
@@ -63,33 +63,12 @@ def pairs(rows: list[Row]) -> list[tuple[str, str, str]]:
 
 # Public sets, in each of their forms.
 
-REVIEWS = {
-    "train/neg/0_3": "Bad.<br /><br />Very\u0085bad",
-    "train/neg/10_1": "Worse",
-    "train/neg/2_2": "Bad too",
-    "train/pos/0_9": "Fine",
-    "test/neg/0_1": "No",
-    "test/pos/1_10": "Yes",
-}
-
 
 def test_reviews_are_the_same_rows_from_the_archive_and_from_tables(tmp_path: Path) -> None:
-    archive = tmp_path / "aclImdb_v1.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        # In another order than their numbers', with what else is in the archive.
-        for name in [*reversed(REVIEWS), "train/unsup/0_0", "train/urls_neg"]:
-            content = REVIEWS.get(name, "no label").encode()
-            member = tarfile.TarInfo(f"aclImdb/{name}.txt")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    for split in ("train", "test"):
-        lines = [json.dumps({"id": name.split("/", 1)[1], "text": text}) for name, text in REVIEWS.items() if name.startswith(split)]
-        (tmp_path / f"{split}.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    from_archive = read_corpus({archive.name: archive}, "imdb")
-    from_tables = read_corpus({f"{split}.jsonl.gz": tmp_path / f"{split}.jsonl.gz" for split in ("train", "test")}, "imdb")
+    from_archive, from_tables = (read_corpus(files, "imdb") for files in review_files(tmp_path))
     assert pairs(from_archive) == pairs(from_tables)
-    assert ("Bad.\n\nVery\u0085bad", "negative", "train") in pairs(from_archive)
-    assert [row.text for row in from_archive if row.split == "train"] == ["Bad.\n\nVery\u0085bad", "Bad too", "Worse", "Fine"]
+    assert ("Bad. \n\nVery\u0085bad", "negative", "train") in pairs(from_archive)
+    assert [row.text for row in from_archive if row.split == "train"] == ["Bad. \n\nVery\u0085bad", "Bad too", "Worse", "Fine", "Worse"]
 
 
 def test_messages_are_the_same_rows_from_the_archive_and_from_the_file(tmp_path: Path) -> None:
