@@ -111,9 +111,17 @@ def read(row: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
                 "seconds_a_trial": statistics.median(trial.wall_s or 0.0 for trial in winner),
             }
         )
-    row = {**row, "baselines": baselines(trials, row["metric"], split)}
-    found = {**row, "task": task, "data": trials[0].spec.data, "seconds": record.session_s, "cells": cells, "machine": machine()}
-    return found | {"revision": record.environment.get("revision"), "fingerprint": trials[0].spec.data_fingerprint}
+    spec = trials[0].spec
+    return {
+        "baselines": baselines(trials, row["metric"], split),
+        "task": task,
+        "data": spec.data,
+        "seconds": record.session_s,
+        "cells": cells,
+        "machine": machine(),
+        "revision": record.environment.get("revision"),
+        "fingerprint": spec.data_fingerprint,
+    }
 
 
 def floor_of(row: dict[str, Any]) -> tuple[float, str] | None:
@@ -176,10 +184,10 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 
 
 def save(found: dict[str, dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
-    """Writes what was found, with what the list of rows says of it now, and the page."""
-    ordered = {name: found[name] | row for name, row in known.items() if name in found}
+    """Writes what was found, and the page with what the list of rows says of it now."""
+    ordered = {name: found[name] for name in known if name in found}
     FOUND.write_text(json.dumps(ordered, indent=1) + "\n")
-    PAGE.write_text(page(ordered))
+    PAGE.write_text(page({name: one | known[name] for name, one in ordered.items()}))
 
 
 def main() -> None:
