@@ -51,7 +51,9 @@ class Subject:
 SUBJECTS = {
     "odyssey": Subject(("odyssey",), greff),
     "odyssey_modern": Subject(("odyssey_modern",), greff),
-    "generic_sequence": Subject(("generic_sequence", "generic_sequence_short"), figures=("trials", "budgets", "tradeoffs")),
+    "generic_sequence": Subject(
+        ("generic_sequence", "generic_sequence_short", "generic_sequence_long"), figures=("trials", "budgets", "tradeoffs")
+    ),
 }
 
 
