@@ -26,6 +26,7 @@ space:
 
 MISSING = [name for name in NEEDED if shutil.which(name) is None]
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="building an image takes root here"),
     pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: make cluster-tools"),
     # Debian, then a copy of everything that pip installs.
