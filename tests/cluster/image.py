@@ -141,6 +141,16 @@ def open_buildah() -> Iterator[Buildah]:
     try:
         yield buildah
     finally:
-        buildah.call("rm", "--all")
-        buildah.call("rmi", "--all", "--force")
-        shutil.rmtree(folder)
+        try:
+            buildah.call("rm", "--all")
+            buildah.call("rmi", "--all", "--force")
+        finally:
+            _unmount_below(folder)
+            shutil.rmtree(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """Unmounts what an interrupted build left: through it, removing the folder would reach into what is mounted there."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in sorted((place for place in mounted if Path(place).is_relative_to(folder)), key=len, reverse=True):
+        _call("umount", "--lazy", place, timeout=60)
