@@ -16,6 +16,8 @@ from rnnbench.ledger.records import FINAL, Status, TrialRecord
 from rnnbench.ledger.store import Ledger
 
 COMMAND = [sys.executable, "-c", "from rnnbench.cli.app import main; main()"]
+# For tests that take long: the executor that people have alone, the others among the slow tests.
+LOCAL_FIRST = ["local", *(pytest.param(name, marks=pytest.mark.slow) for name in ("inline", "ray"))]
 PLUGIN = Path(__file__).parent / "plugin"
 
 SIXTY = """\

@@ -28,7 +28,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", harness.LOCAL_FIRST)
 def test_fault_01_a_driver_killed_at_random_moments_loses_nothing(executor: str, tmp_path: Path, undisturbed: bytes, long: bool) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")

@@ -56,6 +56,7 @@ def test_fault_05_a_worker_killed_late_goes_on_from_its_checkpoint(tmp_path: Pat
     assert harness.wait_until_gone(mark) == {}
 
 
+@pytest.mark.slow
 def test_fault_06_a_private_ray_that_dies_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "endless.yaml").write_text(ENDLESS.replace("num_samples: 3", "num_samples: 1"))
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
@@ -133,7 +134,7 @@ def test_fault_06_the_trials_of_a_lost_node_run_elsewhere(tmp_path: Path) -> Non
     check_history(tmp_path, "small")
 
 
-@pytest.fixture(scope="session", params=["local", "ray"])
+@pytest.fixture(scope="session", params=["local", pytest.param("ray", marks=pytest.mark.slow)])
 def greedy_and_stuck(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep of three trials, two of which break their limits, and what it printed."""
 
@@ -174,7 +175,7 @@ def test_fault_08_a_trial_whose_numbers_are_not_finite_diverged(tmp_path: Path) 
     assert "diverged" in (tmp_path / "runs" / "reports" / "faulty" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("executor", ["inline", "local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("executor", harness.LOCAL_FIRST)
 def test_fault_09_an_exception_is_recorded_with_its_traceback(executor: str, tmp_path: Path) -> None:
     (tmp_path / "faulty.yaml").write_text(faulty(["raise", "long", "none"]))
     done = run(tmp_path, "sweep", "faulty.yaml", "--executor", executor, code=3)
