@@ -107,7 +107,7 @@ $(VENV)/bin/python:
 # One stamp for each set of extras: a change of versions installs again.
 $(VENV)/.installed: EXTRAS := [search]
 $(VENV)/.installed-test: EXTRAS := [test]
-$(VENV)/.installed-cluster: EXTRAS := [test,cluster]
+$(VENV)/.installed-cluster: EXTRAS := [cluster-test]
 $(VENV)/.installed-browser: EXTRAS := [browser]
 $(VENV)/.installed-dev: EXTRAS := [dev]
 $(VENV)/.installed $(addprefix $(VENV)/.installed-,test cluster browser dev): pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
