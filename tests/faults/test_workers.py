@@ -56,7 +56,6 @@ def test_fault_05_a_worker_killed_late_goes_on_from_its_checkpoint(tmp_path: Pat
     assert harness.wait_until_gone(mark) == {}
 
 
-@pytest.mark.slow
 def test_fault_06_a_private_ray_that_dies_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "endless.yaml").write_text(ENDLESS.replace("num_samples: 3", "num_samples: 1"))
     mark = f"RNNBENCH_TEST_MARK={uuid.uuid4()}"
